@@ -1,0 +1,215 @@
+"""The catalog as the rest of the house sees it: immutable objects, and a view in memory that answers look-ups.
+
+A view is read from many threads without a lock. Writers keep to one rule: an object is replaced, never changed; a tuple
+is replaced by a longer one; so a reader sees the old or the new, never a half.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+BEGINNING_S = 0
+"""Where the first placement of a server begins: usage from before it was entered counts for its first owner."""
+END_S = 2**62
+"""An instant after every other: the end of what has not ended."""
+
+
+class Scope(StrEnum):
+    """What a key may do (CONTRACT part 2)."""
+
+    INGEST = "ingest"
+    TRAFFIC_READ = "traffic:read"
+    VPN_VIEW = "vpn:view"
+    CATALOG_WRITE = "catalog:write"
+    BILLING = "billing"
+    ADMIN = "admin"
+
+
+class Kind(StrEnum):
+    """What a series belongs to."""
+
+    SERVER = "server"
+    VPN = "vpn"
+    PEER = "peer"
+    APP = "app"
+    SPACE = "space"
+
+
+class Region(msgspec.Struct, frozen=True):
+    id: str
+    slug: str
+    name: str
+    deleted_at_s: int | None = None
+
+
+class Organization(msgspec.Struct, frozen=True):
+    id: str
+    slug: str
+    name: str
+    time_zone: str = "UTC"
+    billing_day: int = 1
+    monthly_traffic_limit: int | None = None
+    traffic_limit_unit: str = "requests"
+    deleted_at_s: int | None = None
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    granted: int = 0
+    additional: int = 0
+
+
+class Quota(msgspec.Struct, frozen=True):
+    region: str  # slug
+    price: int | None = None
+    tb: Allowance = Allowance()
+    mbps: Allowance = Allowance()
+
+
+class Project(msgspec.Struct, frozen=True):
+    id: str
+    slug: str
+    organization: str
+    billing_method: str = "Normal"
+    price: int | None = None
+    quotas: tuple[Quota, ...] = ()
+    deleted_at_s: int | None = None
+
+
+class Placement(msgspec.Struct, frozen=True):
+    """Where a server stood from an instant on, until the next placement begins. `from_s` lies on a 5-minute slot."""
+
+    from_s: int
+    project: str
+    region: str  # slug
+
+
+class Server(msgspec.Struct, frozen=True):
+    id: str
+    hostname: str
+    project: str
+    region: str  # slug
+    placements: tuple[Placement, ...] = ()  # oldest first; the last one is `project` and `region`
+    deleted_at_s: int | None = None
+
+
+class VpnInstance(msgspec.Struct, frozen=True):
+    id: str  # UUID in lower case
+    organization: str
+    name: str
+    region: str | None = None  # slug
+    primary_server: str | None = None
+    deleted_at_s: int | None = None
+
+
+class Peer(msgspec.Struct, frozen=True):
+    vpn: str
+    id: str
+    public_key: str | None = None
+    deleted_at_s: int | None = None
+
+
+class Endpoint(msgspec.Struct, frozen=True):
+    method: str  # upper case
+    path: str
+
+
+class App(msgspec.Struct, frozen=True):
+    id: int
+    organization: str
+    name: str
+    client_id: str | None = None
+    excluded_endpoints: tuple[Endpoint, ...] = ()
+    deleted_at_s: int | None = None
+
+
+class Environment(msgspec.Struct, frozen=True):
+    id: int
+    app: int
+    name: str
+
+
+class Consumer(msgspec.Struct, frozen=True):
+    id: int
+    app: int
+    identifier: str
+    name: str | None = None
+    group: str | None = None
+
+
+class Space(msgspec.Struct, frozen=True):
+    id: int
+    organization: str
+    name: str
+    deleted_at_s: int | None = None
+
+
+class Key(msgspec.Struct, frozen=True):
+    """An API key; of the secret only its SHA-256 (hex) is kept. `organization` None: every organization (admin)."""
+
+    id: str
+    sha256: str
+    organization: str | None
+    name: str
+    scopes: frozenset[Scope]
+    project: str | None = None
+    created_at_s: int = 0
+    expires_at_s: int | None = None
+
+
+class SeriesKey(msgspec.Struct, frozen=True):
+    """The natural key of a series: the finest thing that traffic is attributed to.
+
+    `object` is the id as text; for a peer `UUID/PEER`. The dimensions are of apps only.
+    """
+
+    kind: Kind
+    object: str
+    environment: int | None = None
+    consumer: int | None = None
+    method: str | None = None
+    path: str | None = None
+
+
+class Series(msgspec.Struct, frozen=True):
+    """A series: its number (1 and up, never used again) and its key. `polled`: fed by counters, so it can have gaps."""
+
+    id: int
+    key: SeriesKey
+    polled: bool = False
+
+
+@dataclass(slots=True)
+class CatalogView:
+    """Everything in the catalog, deleted objects included (they keep their usage; `deleted_at_s` is set).
+
+    Children are tuples, replaced on change. Ids are unique over the whole server, each kind by itself; slugs of
+    organizations and regions too, slugs of projects within their organization.
+    """
+
+    version: int = 0
+    regions: dict[str, Region] = field(default_factory=dict)              # by id
+    regions_by_slug: dict[str, Region] = field(default_factory=dict)
+    organizations: dict[str, Organization] = field(default_factory=dict)
+    projects: dict[str, Project] = field(default_factory=dict)
+    servers: dict[str, Server] = field(default_factory=dict)
+    vpns: dict[str, VpnInstance] = field(default_factory=dict)
+    peers: dict[tuple[str, str], Peer] = field(default_factory=dict)      # (vpn, peer)
+    apps: dict[int, App] = field(default_factory=dict)
+    environments: dict[int, Environment] = field(default_factory=dict)
+    consumers: dict[int, Consumer] = field(default_factory=dict)
+    spaces: dict[int, Space] = field(default_factory=dict)
+    keys_by_sha256: dict[str, Key] = field(default_factory=dict)
+    projects_of: dict[str, tuple[str, ...]] = field(default_factory=dict)        # organization → project ids
+    servers_of: dict[str, tuple[str, ...]] = field(default_factory=dict)         # project → servers ever placed there
+    vpns_of: dict[str, tuple[str, ...]] = field(default_factory=dict)            # organization → vpn ids
+    peers_of: dict[str, tuple[str, ...]] = field(default_factory=dict)           # vpn → peer ids
+    apps_of: dict[str, tuple[int, ...]] = field(default_factory=dict)            # organization → app ids
+    environments_of: dict[int, dict[str, int]] = field(default_factory=dict)     # app → name → id
+    consumers_of: dict[int, dict[str, int]] = field(default_factory=dict)        # app → identifier → id
+    spaces_of: dict[str, tuple[int, ...]] = field(default_factory=dict)          # organization → space ids
+    series: dict[int, Series] = field(default_factory=dict)                      # by number
+    series_by_key: dict[SeriesKey, Series] = field(default_factory=dict)
+    series_of: dict[tuple[Kind, str], tuple[int, ...]] = field(default_factory=dict)  # (kind, object) → numbers

@@ -1,0 +1,192 @@
+"""The seams of the house: what metering and reports need from stores, as Protocols.
+
+Errors: everything here may raise StorageError (domain/errors.py) when the disk or a store is at fault.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    import numpy as np
+
+    from weighbridge.measurement import JournalRow, Mark
+    from weighbridge.model import CatalogView, Series, SeriesKey
+
+STEPS_S = (0, 300, 1800, 3600, 86400)
+"""Bucket lengths a store can sum by; 0 is one bucket for the whole range. All are aligned to the epoch, UTC."""
+
+
+class Clock(Protocol):
+    """Where the time comes from. Always passed in, so that tests own it."""
+
+    def now_us(self) -> int:
+        """Microseconds since the Unix epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Which series a question is about: parallel columns, one entry per series and stretch of time.
+
+    `groups` are small integers that the asker gives meaning to. `from_s` and `until_s` clip an entry to the time in
+    which the series belonged to its group (multiples of 300, half-open). The same series may stand here several times,
+    with stretches that do not overlap or with different groups.
+    """
+
+    series: tuple[int, ...]
+    groups: tuple[int, ...]
+    from_s: tuple[int, ...]
+    until_s: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Sums by group and bucket: parallel lists, ordered by (group, start). A bucket without rows is absent.
+
+    `start_s` is the bucket's aligned start (with step 0: the asked start). Amounts are exact; None where rows exist but
+    none of them knows this amount. `flags` is the bitwise or of SlotFlag.
+    """
+
+    group: list[int]
+    start_s: list[int]
+    bytes_in: list[int | None]
+    bytes_out: list[int | None]
+    requests: list[int | None]
+    flags: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a self-check found wrong: which check, a sentence with the figures, and what to do."""
+
+    check: str
+    detail: str
+    remedy: str
+
+
+class UsageStore(Protocol):
+    """Sums per series and slot in three tiers (5 minutes, 30 minutes, UTC day). Knows no vendor and no catalog.
+
+    Thread-safe: one writer (fold, flush, compact) and any number of readers, which see a consistent state and never wait
+    for a write longer than a fold takes.
+    """
+
+    def mark(self) -> Mark:
+        """How far the journal has been folded, from the same durable state as the sums."""
+
+    def fold(self, rows: np.ndarray, mark: Mark) -> bool:
+        """Add `rows` (dtype SLOT_ROW, any order) and move to `mark`, atomically and durably.
+
+        False, and nothing changes, if the store is at or past `mark.position` already.
+        """
+
+    def load(self, rows: np.ndarray) -> None:
+        """Add `rows` that never were in a journal (the demo), sorted into all tiers at once; durable at return.
+
+        The store keeps their totals apart, so that `check` still comes out even.
+        """
+
+    def sums(self, members: Members, start_s: int, end_s: int, step_s: int) -> Sums:
+        """Sums over [start_s, end_s), both multiples of 300, in buckets of one of STEPS_S.
+
+        Buckets cut by the range or by a member's stretch hold just the part inside, exact to the 5-minute slot.
+        """
+
+    def alive(self, members: Members, start_s: int, end_s: int, step_s: int) -> int:
+        """Number of distinct (series, bucket) pairs in the range with the flag MEASURED. `step_s` is 300 or 1800."""
+
+    def last_slot_s(self, members: Members, start_s: int, end_s: int) -> int | None:
+        """Start of the newest 5-minute slot in the range that has a row, in epoch seconds."""
+
+    def flush(self) -> None:
+        """Move what was folded lately into the tiers. Answers do not change."""
+
+    def compact(self, now_s: int) -> int:
+        """Rewrite chunks that hold partial sums, a bounded piece of work; how many chunks. Answers do not change."""
+
+    def retain(self, tier_s: int, before_s: int) -> int:
+        """Forget rows of one tier (300, 1800, 86400) that lie wholly before an instant; how many rows went."""
+
+    def check(self) -> list[Finding]:
+        """Every rollup against its finer tier, and the totals of the sums against the mark's. Empty: all is well."""
+
+    def close(self) -> None:
+        """Flush and let go of the files. Further calls raise StorageError."""
+
+
+@dataclass(frozen=True, slots=True)
+class CounterState:
+    """The newest reading of a counter; laws 8 to 14 work on it (domain/counters.py)."""
+
+    at_us: int
+    bytes_in_total: int | None
+    bytes_out_total: int | None
+    bits: int
+    epoch: int = 0
+
+
+CounterKey = tuple[str, str, str, str]
+"""(organization, subject, source, counter)"""
+
+
+class Journal(Protocol):
+    """The durable queue between accept and fold, with the states of counters and the exact index of event ids."""
+
+    def append(self, measurements: np.ndarray, counters: dict[CounterKey, CounterState]) -> Mark:
+        """One transaction, fsynced: the batch (dtype MEASUREMENT) and the new counter states.
+
+        The ids of the batch must have been claimed in the index before. On failure nothing is kept and the ids are
+        released again.
+        """
+
+    def claim(self, key_hi: np.ndarray, key_lo: np.ndarray) -> np.ndarray:
+        """Enter ids (see MEASUREMENT) into the index. uint8 per id: 0 new, 1 known, 2 known with other content.
+
+        Exact, over all time, also between the ids of one call (the first is new). What came back as 0 is entered.
+        """
+
+    def known(self, key_hi: int, key_lo: int) -> int:
+        """Like `claim` for one id, but enters nothing."""
+
+    def release(self, key_hi: np.ndarray, key_lo: np.ndarray) -> None:
+        """Take back ids that were claimed as new and then not appended."""
+
+    def counter(self, key: CounterKey) -> CounterState | None:
+        """The newest state of a counter, None if it was never read."""
+
+    def mark(self) -> Mark:
+        """The newest position and the totals of everything ever appended."""
+
+    def read(self, after: int, max_events: int) -> Iterable[JournalRow]:
+        """Rows behind position `after`, in order, at least one if there is any, then up to `max_events` events."""
+
+    def trim(self, folded: int) -> int:
+        """Delete rows that both the fold (position `folded`) and the index on disk are past; how many went."""
+
+    def check(self) -> list[Finding]:
+        """Index against journal. Empty: all is well."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+class Catalog(Protocol):
+    """What is metered and whose it is. Reads go to the view; writes are durable at return and then in the view."""
+
+    def view(self) -> CatalogView:
+        """The one living view. Ask for it anew in each request."""
+
+    def enter_series(self, keys: Sequence[SeriesKey], *, polled: bool = False) -> list[Series]:
+        """The series of these keys, made where new, in one transaction. `polled` marks them as fed by counters."""
+
+    def enter_environment(self, app: int, name: str) -> int | None:
+        """Id of an app's environment, made on first sight; None when the app has as many as it may."""
+
+    def enter_consumer(self, app: int, identifier: str) -> int | None:
+        """Id of an app's consumer, made on first sight; None when the app has as many as it may."""
+
+    def series_count(self, app: int) -> int:
+        """How many series an app has, to bound endpoints."""
