@@ -1,0 +1,325 @@
+"""Which series a question is about, and which group each belongs to: attribution, dated by moves (law 20).
+
+A selection names catalog objects; `select` turns it into store members clipped to the time in which they belonged to
+what was asked for. Deleted objects keep their usage. Endpoints that an app excludes are left out, also for the past.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from weighbridge.domain.errors import InvalidInputError, NotVisibleError
+from weighbridge.model import (
+    BEGINNING_S,
+    END_S,
+    App,
+    CatalogView,
+    Consumer,
+    Endpoint,
+    Environment,
+    Kind,
+    Placement,
+    Series,
+    Server,
+    Space,
+    VpnInstance,
+)
+from weighbridge.ports import Members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+GROUP_KEYS = ("organization", "project", "region", "server", "vpn", "peer", "app", "environment", "consumer", "space")
+"""What usage can be grouped by. A column holds the object's id (a region's slug; a peer's own id), null where none."""
+
+GroupKey = tuple[str | int | None, ...]
+
+_Id = TypeVar("_Id", str, int)
+_APP_FILTERS = ("app", "environment", "consumer")
+_SERVER_FILTERS = ("project", "server")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What the asker may see: one organization (and project), or with both None everything."""
+
+    organization: str | None = None
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for; None means any. Ids, but `region` is a slug."""
+
+    organization: str | None = None
+    project: str | None = None
+    region: str | None = None
+    server: str | None = None
+    vpn: str | None = None
+    app: int | None = None
+    environment: int | None = None
+    consumer: int | None = None
+    space: int | None = None
+    kinds: frozenset[Kind] = field(default_factory=lambda: frozenset(Kind))
+
+    def named(self, *names: str) -> bool:
+        """Whether any of these filters is set."""
+        return any(getattr(self, name) is not None for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """Members whose `groups` are indexes into `keys`. Every key is to be listed, also one without a member."""
+
+    members: Members
+    keys: tuple[GroupKey, ...]
+    polled: Members  # those of `members` that are fed by counters, and so can have gaps
+
+
+@dataclass(frozen=True, slots=True)
+class _Thing:
+    """A stretch of time in which a metered object had one owner and one place."""
+
+    kind: Kind
+    object: str
+    labels: dict[str, str | int | None]
+    from_s: int = BEGINNING_S
+    until_s: int = END_S
+    alive: bool = True
+    excluded: frozenset[Endpoint] = frozenset()
+
+
+def resolve(view: CatalogView, reach: Reach, asked: Selection) -> Selection:
+    """The selection with slugs made ids and narrowed to what the asker may see.
+
+    Raises NotVisibleError for what does not exist or is somebody else's, InvalidInputError for an ambiguous slug.
+    """
+    organization = _organization(view, reach, asked.organization)
+    project = _project(view, organization, reach, asked.project)
+    if asked.region is not None and asked.region not in view.regions_by_slug:
+        raise NotVisibleError("region", asked.region)
+    vpn = None if asked.vpn is None else asked.vpn.lower()
+    found = replace(asked, organization=organization, project=project, vpn=vpn)
+    _check_things(view, found, projectless=reach.project is None)
+    return found
+
+
+def _organization(view: CatalogView, reach: Reach, name: str | None) -> str | None:
+    if name is None:
+        return reach.organization
+    organization = view.organizations.get(name)
+    if organization is None:
+        organization = next((o for o in view.organizations.values() if o.slug == name), None)
+    if organization is None or reach.organization not in (None, organization.id):
+        raise NotVisibleError("organization", name)
+    return organization.id
+
+
+def _project(view: CatalogView, organization: str | None, reach: Reach, name: str | None) -> str | None:
+    if name is None:
+        return reach.project
+    candidates = [
+        p for p in view.projects.values() if name in (p.id, p.slug) and organization in (None, p.organization)
+    ]
+    exact = [p for p in candidates if p.id == name]
+    found = exact or [p for p in candidates if p.deleted_at_s is None] or candidates
+    if not found or reach.project not in (None, found[0].id):
+        raise NotVisibleError("project", name)
+    if len(found) > 1:
+        ids = ", ".join(p.id for p in found)
+        raise InvalidInputError(f"several projects have the slug {name!r}; name one by its id: {ids}", where="project")
+    return found[0].id
+
+
+def _check_things(view: CatalogView, found: Selection, *, projectless: bool) -> None:
+    """Raise NotVisibleError unless each named thing is in sight. `projectless`: things outside projects are, too."""
+
+    def sees(thing: VpnInstance | App | Space | None) -> bool:
+        return projectless and thing is not None and found.organization in (None, thing.organization)
+
+    checks: list[tuple[str, object, bool]] = [
+        ("server", found.server, found.server is not None and _sees_server(view, found)),
+        ("vpn", found.vpn, found.vpn is not None and sees(view.vpns.get(found.vpn))),
+        ("app", found.app, found.app is not None and sees(view.apps.get(found.app))),
+        ("space", found.space, found.space is not None and sees(view.spaces.get(found.space))),
+    ]
+    dimensions: tuple[tuple[str, dict[int, Environment] | dict[int, Consumer]], ...] = (
+        ("environment", view.environments), ("consumer", view.consumers),
+    )
+    for name, dimension in dimensions:
+        wanted = getattr(found, name)
+        item = None if wanted is None else dimension.get(wanted)
+        known = item is not None and found.app in (None, item.app) and sees(view.apps.get(item.app))
+        checks.append((name, wanted, known))
+    for name, wanted, known in checks:
+        if wanted is not None and not known:
+            raise NotVisibleError(name, str(wanted))
+
+
+def _sees_server(view: CatalogView, found: Selection) -> bool:
+    server = view.servers.get(found.server or "")
+    if server is None:
+        return False
+    return any(_placed_within(view, placement, found) for placement in server.placements)
+
+
+def _placed_within(view: CatalogView, placement: Placement, found: Selection) -> bool:
+    project = view.projects.get(placement.project)
+    if project is None:
+        return False
+    return found.organization in (None, project.organization) and found.project in (None, project.id)
+
+
+def select(view: CatalogView, found: Selection, group_by: tuple[str, ...] = ()) -> Selected:
+    """The members of a resolved selection, grouped. Keys are sorted, nulls last."""
+    rows: list[tuple[int, GroupKey, int, int]] = []
+    keys: set[GroupKey] = set() if group_by else {()}
+    for thing in _things(view, found):
+        numbers = view.series_of.get((thing.kind, thing.object), ())
+        key = tuple(thing.labels.get(name) for name in group_by)
+        if thing.alive and None not in key:
+            keys.add(key)
+        for number in numbers:
+            series = view.series[number]
+            if not _wanted(series, found, thing):
+                continue
+            key = _key(series, thing, group_by)
+            keys.add(key)
+            rows.append((number, key, thing.from_s, thing.until_s))
+    keys.update(_app_dimension_keys(view, found, group_by))
+    ordered = tuple(sorted(keys, key=_sortable))
+    place = {key: index for index, key in enumerate(ordered)}
+    entries = [(number, place[key], from_s, until_s) for number, key, from_s, until_s in rows]
+    polled = [entry for entry in entries if view.series[entry[0]].polled]
+    return Selected(_members(entries), ordered, _members(polled))
+
+
+def _members(entries: list[tuple[int, int, int, int]]) -> Members:
+    if not entries:
+        return Members((), (), (), ())
+    series, groups, from_s, until_s = zip(*entries, strict=True)
+    return Members(series, groups, from_s, until_s)
+
+
+def _sortable(key: GroupKey) -> tuple[tuple[bool, str | int], ...]:
+    return tuple((value is None, 0 if value is None else value) for value in key)
+
+
+def _key(series: Series, thing: _Thing, group_by: tuple[str, ...]) -> GroupKey:
+    own = {"environment": series.key.environment, "consumer": series.key.consumer}
+    return tuple(own[name] if name in own else thing.labels.get(name) for name in group_by)
+
+
+def _wanted(series: Series, found: Selection, thing: _Thing) -> bool:
+    key = series.key
+    if found.environment not in (None, key.environment) or found.consumer not in (None, key.consumer):
+        return False
+    if not thing.excluded or key.path is None:
+        return True
+    return Endpoint((key.method or "").upper(), key.path) not in thing.excluded
+
+
+def _app_dimension_keys(view: CatalogView, found: Selection, group_by: tuple[str, ...]) -> set[GroupKey]:
+    """Environments or consumers without traffic, where they are all that is grouped by (beside their owners)."""
+    owners = {"organization", "app"}
+    dimension = [name for name in group_by if name not in owners]
+    if dimension not in (["environment"], ["consumer"]) or Kind.APP not in found.kinds:
+        return set()
+    children = view.environments_of if dimension == ["environment"] else view.consumers_of
+    wanted = found.environment if dimension == ["environment"] else found.consumer
+    keys: set[GroupKey] = set()
+    for thing in _apps(view, found):
+        for number in tuple(children.get(int(thing.object), {}).values()) if thing.alive else ():
+            if wanted in (None, number):
+                labels = thing.labels | {dimension[0]: number}
+                keys.add(tuple(labels[name] for name in group_by))
+    return keys
+
+
+def _things(view: CatalogView, found: Selection) -> Iterator[_Thing]:
+    if Kind.SERVER in found.kinds and not found.named("vpn", "space", *_APP_FILTERS):
+        yield from _servers(view, found)
+    if found.named(*_SERVER_FILTERS):
+        return
+    if Kind.VPN in found.kinds and not found.named("space", *_APP_FILTERS):
+        yield from _vpns(view, found)
+    if found.region is not None or found.vpn is not None:
+        return
+    if Kind.APP in found.kinds and found.space is None:
+        yield from _apps(view, found)
+    if Kind.SPACE in found.kinds and not found.named(*_APP_FILTERS):
+        yield from _spaces(view, found)
+
+
+def stretches(server: Server) -> Iterator[tuple[Placement, int, int]]:
+    """A server's placements with the stretch of time that each held: (placement, from_s, until_s)."""
+    for index, placement in enumerate(server.placements):
+        last = index + 1 == len(server.placements)
+        yield placement, placement.from_s, END_S if last else server.placements[index + 1].from_s
+
+
+def _servers(view: CatalogView, found: Selection) -> Iterator[_Thing]:
+    for server in _candidate_servers(view, found):
+        for placement, from_s, until_s in stretches(server):
+            if not _placed_within(view, placement, found) or found.region not in (None, placement.region):
+                continue
+            labels: dict[str, str | int | None] = {
+                "organization": view.projects[placement.project].organization,
+                "project": placement.project,
+                "region": placement.region,
+                "server": server.id,
+            }
+            alive = server.deleted_at_s is None and until_s == END_S
+            yield _Thing(Kind.SERVER, server.id, labels, from_s, until_s, alive)
+
+
+def _candidate_servers(view: CatalogView, found: Selection) -> Iterator[Server]:
+    if found.server is not None:
+        yield from filter(None, [view.servers.get(found.server)])
+        return
+    if found.project is None and found.organization is None:
+        yield from tuple(view.servers.values())
+        return
+    projects = (found.project,) if found.project is not None else view.projects_of.get(found.organization or "", ())
+    seen: set[str] = set()
+    for project in projects:
+        for server in view.servers_of.get(project, ()):
+            if server not in seen:
+                seen.add(server)
+                yield view.servers[server]
+
+
+def _ids_of(children: dict[str, tuple[_Id, ...]], found: Selection) -> list[_Id]:
+    if found.organization is not None:
+        return list(children.get(found.organization, ()))
+    return [child for group in tuple(children.values()) for child in group]
+
+
+def _vpns(view: CatalogView, found: Selection) -> Iterator[_Thing]:
+    for vpn_id in [found.vpn] if found.vpn is not None else _ids_of(view.vpns_of, found):
+        vpn = view.vpns[vpn_id]
+        if found.region not in (None, vpn.region):
+            continue
+        labels: dict[str, str | int | None] = {
+            "organization": vpn.organization, "region": vpn.region, "vpn": vpn.id,
+        }
+        yield _Thing(Kind.VPN, vpn.id, labels, alive=vpn.deleted_at_s is None)
+        for peer in view.peers_of.get(vpn.id, ()):
+            gone = vpn.deleted_at_s is not None or view.peers[vpn.id, peer].deleted_at_s is not None
+            yield _Thing(Kind.PEER, f"{vpn.id}/{peer}", labels | {"peer": peer}, alive=not gone)
+
+
+def _apps(view: CatalogView, found: Selection) -> Iterator[_Thing]:
+    for app_id in [found.app] if found.app is not None else _ids_of(view.apps_of, found):
+        app = view.apps[app_id]
+        excluded = frozenset(Endpoint(e.method.upper(), e.path) for e in app.excluded_endpoints)
+        labels: dict[str, str | int | None] = {"organization": app.organization, "app": app.id}
+        yield _Thing(Kind.APP, str(app.id), labels, alive=app.deleted_at_s is None, excluded=excluded)
+
+
+def _spaces(view: CatalogView, found: Selection) -> Iterator[_Thing]:
+    for space_id in [found.space] if found.space is not None else _ids_of(view.spaces_of, found):
+        space = view.spaces[space_id]
+        labels: dict[str, str | int | None] = {"organization": space.organization, "space": space.id}
+        yield _Thing(Kind.SPACE, str(space.id), labels, alive=space.deleted_at_s is None)
