@@ -1,6 +1,8 @@
 """Errors that only HTTP knows; dialects word them like those of domain/errors.py.
 
     WeighbridgeError
+    ├── InvalidInputError
+    │   └── UnreadableBodyError     400: the body cannot be parsed at all
     └── HttpFailure
         ├── NoRouteError            404: nothing at this path
         ├── WrongMethodError        405
@@ -12,7 +14,27 @@
 
 from __future__ import annotations
 
-from weighbridge.domain.errors import WeighbridgeError
+from typing import TYPE_CHECKING
+
+from weighbridge.domain.errors import (
+    BusyError,
+    InvalidInputError,
+    NotAuthenticatedError,
+    NotPermittedError,
+    NotVisibleError,
+    StorageError,
+    WeighbridgeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STORAGE_RETRY_S = 5
+"""When to come back after a store was at fault: long enough for a disk that stalls, short enough for a sender's queue."""
+
+
+class UnreadableBodyError(InvalidInputError):
+    """The body cannot be parsed at all (not JSON, truncated gzip, …); 400 where a body that says wrong things is 422."""
 
 
 class HttpFailure(WeighbridgeError):
@@ -51,3 +73,35 @@ class RateLimitedError(HttpFailure):
 
 class InternalError(HttpFailure):
     """Our fault. The answer says no more than that; the log does."""
+
+
+_STATUS: Mapping[type[Exception], int] = {
+    InvalidInputError: 422,
+    UnreadableBodyError: 400,
+    NotAuthenticatedError: 401,
+    NotPermittedError: 403,
+    NotVisibleError: 404,
+    NoRouteError: 404,
+    WrongMethodError: 405,
+    TooLargeError: 413,
+    WrongContentTypeError: 415,
+    RateLimitedError: 429,
+    BusyError: 503,
+    StorageError: 503,
+}
+
+
+def status_of(exc: Exception) -> int:
+    """The HTTP status of an error, by its nearest ancestor in the table; 500 for what is not in it."""
+    for kind in type(exc).__mro__:
+        status = _STATUS.get(kind)
+        if status is not None:
+            return status
+    return 500
+
+
+def retry_after_s(exc: Exception) -> int | None:
+    """After how many seconds the same request may succeed, at least 1; None where waiting does not help."""
+    if isinstance(exc, RateLimitedError | BusyError):
+        return max(1, exc.retry_after_s)
+    return STORAGE_RETRY_S if isinstance(exc, StorageError) else None

@@ -100,6 +100,36 @@ class RateLimit:
     window_s: int
 
 
+@dataclass(frozen=True, slots=True)
+class RateState:
+    """How a key stands at one endpoint after this call: `remaining` calls until `reset_at_s` (unix)."""
+
+    limit: int
+    window_s: int
+    remaining: int
+    reset_at_s: int
+
+
+PROBLEM = Documented(
+    "A problem (RFC 9457)",
+    content={
+        "application/problem+json": {
+            "type": "object",
+            "required": ["type", "title", "status", "detail"],
+            "properties": {
+                "type": {"type": "string", "description": "`about:blank`, or a URI reference that names the problem"},
+                "title": {"type": "string", "description": "What kind of problem, the same every time"},
+                "status": {"type": "integer", "description": "The HTTP status"},
+                "detail": {"type": "string", "description": "What is wrong this time, for a person"},
+                "where": {"type": "string", "description": "The parameter or field at fault"},
+                "errors": {"type": "array", "items": {"type": "object"}, "description": "Each fault, where there are several"},
+            },
+        },
+    },
+)
+"""How errors look outside the vendors' paths."""
+
+
 Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer]]
 """A plain function runs in the thread pool, a coroutine on the event loop (only for what never blocks)."""
 
@@ -125,6 +155,7 @@ class Route:
     rate: RateLimit | None = None
     sees: tuple[str, ...] = ()
     description: str = ""
+    any_content_type: bool = False  # True: the kit does not answer 415 for a type that `body.content` does not list
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +164,9 @@ class Dialect:
 
     `prefixes`: paths below them speak this dialect also when no route matches (404, 405). `refuse` turns an error of
     domain/errors.py, or one of http/failures.py, into the vendor's answer; it never raises. `accepts_auth` names the
-    ways a key may come: "raw", "bearer", "api-key".
+    ways a key may come: "raw", "bearer", "api-key". `error_content` (and, where a status looks different, the entry of
+    `error_content_by_status`) is how OpenAPI documents what `refuse` answers. `rate_headers` words how a key stands at a
+    limited route; its headers go out with every answer of such a route, 429 included.
     """
 
     name: str
@@ -142,3 +175,6 @@ class Dialect:
     refuse: Callable[[Call, Exception], Answer]
     accepts_auth: tuple[str, ...] = ("raw", "bearer", "api-key")
     authenticate: Callable[[Call], Principal | None] | None = None  # tried when no key matches (JWT)
+    error_content: Documented = PROBLEM
+    error_content_by_status: Mapping[int, Documented] = field(default_factory=dict)
+    rate_headers: Callable[[RateState], tuple[tuple[str, str], ...]] | None = None

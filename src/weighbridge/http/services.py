@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from weighbridge.http.metrics import Metrics
 
 if TYPE_CHECKING:
-    from weighbridge.metering.accept import Intake
+    from weighbridge.metering.intake import Intake
     from weighbridge.ports import Catalog, Clock, Journal, UsageStore
+
+
+class Health(Protocol):
+    """How the running parts are."""
+
+    def ready(self) -> tuple[bool, dict[str, str]]:
+        """Whether requests can be served, and a word on each part by its name."""
+
+
+class AlwaysReady:
+    """The health of what has no parts that could fail: for tests, and until app/build.py says more."""
+
+    def ready(self) -> tuple[bool, dict[str, str]]:
+        """Yes, without parts."""
+        return True, {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +36,5 @@ class Services:
     journal: Journal
     intake: Intake
     clock: Clock
+    health: Health = field(default_factory=AlwaysReady)
+    metrics: Metrics = field(default_factory=Metrics)
