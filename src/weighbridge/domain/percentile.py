@@ -19,7 +19,7 @@ class Pick:
     """The slot that a percentile picked.
 
     `value` is its amount, in the unit of what was given; `rank` counts from 1, ascending; `slots` = n; `discarded` are
-    the slots ranked above it; `index` is the position of the earliest slot of that value, None where there were no slots.
+    the slots ranked above it; `index` is the position of the earliest slot of that value, None where there are none.
     """
 
     value: int

@@ -41,5 +41,5 @@ class Standing:
 
     @property
     def used_bp(self) -> int | None:
-        """The used share in hundredths of a percent, rounded down so that 10000 is never early; None of a total of 0."""
+        """The used share in hundredths of a percent, rounded down so that 10000 is never early; None of nothing."""
         return self.used * 10_000 // self.total if self.total > 0 else None

@@ -79,7 +79,7 @@ def ceil(at_s: int, step_s: int) -> int:
 
 
 def windows(start_s: int, end_s: int, window: str, zone: ZoneInfo) -> list[Window]:
-    """Return the windows of a zone that cover [start_s, end_s) without gap or overlap, the first and last clipped to it.
+    """Return the windows of a zone that cover [start_s, end_s) without gap or overlap, first and last clipped to it.
 
     `window` is one of WINDOWS, else InvalidInputError. Windows shorter than a day end at the wall clock's next multiple
     or where the offset changes; days, months and years run from local midnight to local midnight. Nothing for an empty
@@ -289,7 +289,7 @@ def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[int, int], ...]:
 
 
 def _first_with(offset_s: int, before_s: int, after_s: int, zone: ZoneInfo) -> int:
-    """Return the first instant in (before_s, after_s] with an offset that is in force at the end of it and not before."""
+    """Return the first instant in (before_s, after_s] with the offset that is in force at its end, but not before it."""
     while after_s - before_s > 1:
         middle_s = (before_s + after_s) // 2
         if _offset_s(middle_s, zone) == offset_s:

@@ -1,4 +1,4 @@
-"""Units and the only ways to round. Bytes and instants are integers everywhere; a float is made last, for show (law 17)."""
+"""Units and the ways to round. Bytes and instants are integers; a float is made last, for show (law 17)."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def bits_per_second(bytes_: int, seconds: int) -> int:
 
 
 def mbps(bytes_: int, seconds: int) -> float:
-    """Return the mean rate in megabits (10^6) a second to 2 decimals, half up, worked out in integers; 0.0 over no time."""
+    """Return the mean rate in megabits (10^6) a second to 2 decimals, half up from integers; 0.0 over no time."""
     return round_half_up(bytes_ * 8 * 100, seconds * MBPS) / 100 if seconds > 0 else 0.0
