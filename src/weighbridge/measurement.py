@@ -8,8 +8,9 @@ or requests. An unknown amount is None in Python and UNKNOWN (-1) in arrays.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003  msgspec reads the annotation at run time
+from datetime import datetime
 from enum import IntFlag, StrEnum
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
@@ -25,35 +26,47 @@ USAGE_TYPE = "weighbridge.usage"
 READING_TYPE = "weighbridge.reading"
 
 
-class EventData(msgspec.Struct, gc=False):
-    """The `data` of an event, of either type. Bounds are checked by accept, so that each bad event gets its own reason."""
+MAX_DURATION_S = 400 * 86400
+"""Longest stretch that one event may speak of."""
+MAX_NAME = 255
+"""Longest environment, consumer, counter, source or id, in characters."""
+MAX_PATH = 1024
+"""Longest endpoint path, in characters."""
 
-    bytes_in: int | None = None
-    bytes_out: int | None = None
-    requests: int | None = None
-    duration_s: int | None = None
-    environment: str | None = None
-    consumer: str | None = None
-    method: str | None = None
-    path: str | None = None
+Amount = Annotated[int, msgspec.Meta(ge=0, le=MAX_AMOUNT)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class EventData(msgspec.Struct, gc=False):
+    """The `data` of an event, of either type. Totals are bounded by accept: msgspec has no bounds beyond 64 bits."""
+
+    bytes_in: Amount | None = None
+    bytes_out: Amount | None = None
+    requests: Amount | None = None
+    duration_s: Annotated[int, msgspec.Meta(ge=0, le=MAX_DURATION_S)] | None = None
+    environment: Name | None = None
+    consumer: Name | None = None
+    method: Annotated[str, msgspec.Meta(min_length=1, max_length=32)] | None = None
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATH)] | None = None
     bytes_in_total: int | None = None
     bytes_out_total: int | None = None
-    counter_bits: int | None = None
-    counter: str | None = None
-    since: datetime | None = None
-    line_rate_bps: int | None = None
+    counter_bits: Literal[32, 64] | None = None
+    counter: Name | None = None
+    since: Instant | None = None
+    line_rate_bps: Annotated[int, msgspec.Meta(ge=0, le=MAX_AMOUNT)] | None = None
 
 
 class Event(msgspec.Struct, gc=False):
-    """One CloudEvents 1.0 event, as every source hands it to accept."""
+    """One CloudEvents 1.0 event, as every source hands it to accept. Its bounds hold once it is decoded."""
 
-    id: str
-    source: str
-    type: str
-    specversion: str = "1.0"
-    subject: str | None = None
-    time: datetime | None = None
-    data: EventData | None = None
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    source: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    type: Literal["weighbridge.usage", "weighbridge.reading"]
+    subject: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
+    time: Instant
+    data: EventData
+    specversion: Literal["1.0"] = "1.0"
 
 
 class RejectReason(StrEnum):

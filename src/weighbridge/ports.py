@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from weighbridge.domain.counters import State
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -117,16 +119,8 @@ class UsageStore(Protocol):
         """Flush and let go of the files. Further calls raise StorageError."""
 
 
-@dataclass(frozen=True, slots=True)
-class CounterState:
-    """The newest reading of a counter; laws 8 to 14 work on it (domain/counters.py)."""
-
-    at_us: int
-    bytes_in_total: int | None
-    bytes_out_total: int | None
-    bits: int
-    epoch: int = 0
-
+CounterState = State
+"""The newest reading of a counter; laws 8 to 14 work on it."""
 
 CounterKey = tuple[str, str, str, str]
 """(organization, subject, source, counter)"""
@@ -150,6 +144,9 @@ class Journal(Protocol):
 
     def known(self, key_hi: int, key_lo: int) -> int:
         """Like `claim` for one id, but enters nothing."""
+
+    def claim_one(self, key_hi: int, key_lo: int) -> int:
+        """Like `claim` for one id."""
 
     def release(self, key_hi: np.ndarray, key_lo: np.ndarray) -> None:
         """Take back ids that were claimed as new and then not appended."""

@@ -1,0 +1,254 @@
+"""Accept: events become durable measurements, or are refused with a named reason.
+
+The steps, in order (each event stops at the first that refuses it):
+    decode     its source's: bytes to Event; what does not fit the schema is `invalid`
+    locate     subject to series (`unknown_subject`, `too_many`, `invalid`)
+    bound      the stretch within what may be told (`in_future`, `invalid`)
+    identify   known before: a duplicate; known with other content: `conflict`
+    advance    readings only: the counter's laws 8 to 14 (`out_of_order`, `conflict`)
+    keep       one journal transaction for all that arrived meanwhile, fsynced; then the answers
+
+One writer thread does all of it (metering/intake.py), so that nothing here needs a lock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from weighbridge.measurement import MEASUREMENT, READING_TYPE, Receipt, Rejection, RejectReason
+from weighbridge.metering.columns import usage_rows
+from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
+from weighbridge.metering.readings import take_reading
+from weighbridge.metering.subjects import RefusedError, locate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from weighbridge.measurement import Event, Mark
+    from weighbridge.metering.columns import Located
+    from weighbridge.metering.subjects import Place, Sender
+    from weighbridge.ports import Catalog, CounterKey, CounterState, Journal
+
+PLACES_KEPT = 500_000
+"""Subjects remembered with their series, some 150 MB at worst; forgotten together when full or the catalog changed."""
+
+Wanted = tuple[str, str | None, str | None, str | None, str | None]
+"""Subject, environment, consumer, method, path."""
+
+NEW, KNOWN, CHANGED = 0, 1, 2  # what the index says of an id
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One request: its well-formed events, where each stood in it, and what its source refused already."""
+
+    events: Sequence[Event]
+    sender: Sender
+    indexes: Sequence[int] | None = None  # None: event i stood at i
+    refused: tuple[Rejection, ...] = ()
+
+
+@dataclass(slots=True)
+class Job:
+    """A batch on its way, with what became of its events so far; `done` hears the outcome once."""
+
+    batch: Batch
+    done: Callable[[Receipt | Exception], None]
+    accepted: int = 0
+    duplicates: int = 0
+    refused: list[Rejection] = field(default_factory=list)
+
+    def refuse(self, at: int, code: RejectReason, detail: str) -> None:
+        """Event `at` of the batch is not kept."""
+        indexes = self.batch.indexes
+        event = self.batch.events[at]
+        self.refused.append(Rejection(at if indexes is None else indexes[at], event.id, code, detail))
+
+    def receipt(self) -> Receipt:
+        """The answer, rejections in the order of the request."""
+        refused = sorted((*self.batch.refused, *self.refused), key=lambda rejection: rejection.index)
+        return Receipt(self.accepted, self.duplicates, tuple(refused))
+
+
+@dataclass(slots=True)
+class Portion:
+    """What is kept together: the usage of all jobs as one run of events, and the readings one by one."""
+
+    events: list[Event] = field(default_factory=list)
+    places: list[Located] = field(default_factory=list)
+    ats: list[int] = field(default_factory=list)
+    spans: list[tuple[Job, int, int]] = field(default_factory=list)  # (job, first, past the last) in `events`
+    readings: list[tuple[Job, int, Located]] = field(default_factory=list)
+    rows: list[np.ndarray] = field(default_factory=list)  # claimed in the index, not yet in the journal
+    counters: dict[CounterKey, CounterState] = field(default_factory=dict)
+
+
+class Places:
+    """Remembers which series a subject means, for each sender, until the catalog changes."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+        self._version = -1
+        self._known: dict[Sender, dict[Wanted, Located]] = {}
+        self._count = 0
+
+    def find(self, events: Sequence[Event], sender: Sender) -> list[Located | RefusedError]:
+        """The series of each event and its organization, or why there is none."""
+        version = self._catalog.view().version
+        if version != self._version or self._count > PLACES_KEPT:
+            self._known.clear()
+            self._count, self._version = 0, version
+        known = self._known.setdefault(sender, {})
+        wanted: list[Wanted] = [
+            (event.subject, data.environment, data.consumer, data.method, data.path)
+            for event, data in [(event, event.data) for event in events]
+        ]
+        found: list[Located | RefusedError | None] = [known.get(key) for key in wanted]
+        if None in found:
+            learned = self._learn(events, wanted, sender, known)
+            return [learned[key] if place is None else place for key, place in zip(wanted, found, strict=True)]
+        return found  # type: ignore[return-value]  # no None is left
+
+    def _learn(
+        self,
+        events: Sequence[Event],
+        wanted: list[Wanted],
+        sender: Sender,
+        known: dict[Wanted, Located],
+    ) -> dict[Wanted, Located | RefusedError]:
+        """Looks up what is not known yet, each subject once; new series are made in one transaction."""
+        learned: dict[Wanted, Located | RefusedError] = {}
+        fresh: dict[Wanted, Place] = {}
+        for event, key in zip(events, wanted, strict=True):
+            if key in learned or key in fresh or key in known:
+                continue
+            try:
+                fresh[key] = locate(self._catalog, event, sender)
+            except RefusedError as refusal:
+                learned[key] = refusal
+        series = self._catalog.enter_series([place.key for place in fresh.values()]) if fresh else []
+        for (key, place), entered in zip(fresh.items(), series, strict=True):
+            learned[key] = known[key] = (entered.id, place.organization)
+        self._count += len(fresh)
+        return learned
+
+
+def gather(jobs: Sequence[Job], places: Places) -> Portion:
+    """Locates every event of the jobs; refuses what has no place."""
+    portion = Portion()
+    for job in jobs:
+        events = job.batch.events
+        found = places.find(events, job.batch.sender)
+        first = len(portion.events)
+        plain = all(type(place) is tuple for place in found) and all(e.type != READING_TYPE for e in events)
+        if plain:
+            portion.events += events
+            portion.places += found  # type: ignore[arg-type]  # all are tuples
+            portion.ats += range(len(events))
+        else:
+            _sort_out(job, found, portion)
+        portion.spans.append((job, first, len(portion.events)))
+    return portion
+
+
+def _sort_out(job: Job, found: list[Located | RefusedError], portion: Portion) -> None:
+    """Refusals, readings (in the order of their times) and usage, apart."""
+    readings = []
+    for at, (event, place) in enumerate(zip(job.batch.events, found, strict=True)):
+        if isinstance(place, RefusedError):
+            job.refuse(at, place.code, place.detail)
+        elif event.type == READING_TYPE:
+            readings.append((event.time, at, place))
+        else:
+            portion.events.append(event)
+            portion.places.append(place)
+            portion.ats.append(at)
+    portion.readings += [(job, at, place) for _, at, place in sorted(readings)]
+
+
+def keep(portion: Portion, catalog: Catalog, journal: Journal, now_us: int) -> Mark | None:
+    """Makes the portion durable and counts, in its jobs, what became of each event; None if nothing was new.
+
+    On any error nothing is kept, and every id is free for the retry.
+    """
+    try:
+        if portion.events:
+            _claim_usage(portion, journal, now_us)
+        if portion.readings:
+            _take_readings(portion, catalog, journal, now_us)
+    except BaseException:
+        for rows in portion.rows:
+            journal.release(rows["key_hi"], rows["key_lo"])
+        raise
+    if not portion.rows:
+        return None
+    rows = portion.rows[0] if len(portion.rows) == 1 else np.concatenate(portion.rows)
+    return journal.append(rows, portion.counters)
+
+
+def _claim_usage(portion: Portion, journal: Journal, now_us: int) -> None:
+    """Bounds and identifies all usage at once; the new rows go into `portion.rows`."""
+    rows = usage_rows(portion.events, portion.places)
+    late = rows["end_us"] > now_us + AHEAD_US
+    early = rows["start_us"] < EARLIEST_US
+    if late.any() or early.any():
+        fit = ~(late | early)
+        for at in np.flatnonzero(~fit).tolist():
+            _refuse_stretch(portion, at, ahead=bool(late[at]))
+    else:
+        fit = None
+    status = np.full(len(rows), 255, dtype=np.uint8)
+    chosen = rows if fit is None else rows[fit]
+    said = journal.claim(chosen["key_hi"], chosen["key_lo"])
+    if fit is None:
+        status = said
+    else:
+        status[fit] = said
+    if not said.any():
+        portion.rows.append(chosen)
+    elif (said == NEW).any():
+        portion.rows.append(chosen[said == NEW])
+    _count(portion, status)
+
+
+def _count(portion: Portion, status: np.ndarray) -> None:
+    """Adds what the index said to each job's account."""
+    for job, first, past in portion.spans:
+        own = status[first:past]
+        if not own.any():
+            job.accepted += len(own)
+            continue
+        job.accepted += int((own == NEW).sum())
+        job.duplicates += int((own == KNOWN).sum())
+        for at in np.flatnonzero(own == CHANGED).tolist():
+            job.refuse(portion.ats[first + at], RejectReason.CONFLICT, CONFLICT_DETAIL)
+
+
+def _refuse_stretch(portion: Portion, at: int, *, ahead: bool) -> None:
+    job = next(job for job, first, past in portion.spans if first <= at < past)
+    if ahead:
+        job.refuse(portion.ats[at], RejectReason.IN_FUTURE, "time + duration_s lies more than 5 minutes ahead")
+    else:
+        job.refuse(portion.ats[at], RejectReason.INVALID, "time lies before 1972-01-01T00:00:00Z")
+
+
+def _take_readings(portion: Portion, catalog: Catalog, journal: Journal, now_us: int) -> None:
+    """Readings one after another: each may rest on the one before."""
+    unmarked = [n for n in {place[0] for _, _, place in portion.readings} if not catalog.view().series[n].polled]
+    if unmarked:
+        catalog.enter_series([catalog.view().series[n].key for n in unmarked], polled=True)
+    for job, at, place in portion.readings:
+        event = job.batch.events[at]
+        try:
+            rows = take_reading(event, place, journal, portion.counters, now_us)
+        except RefusedError as refusal:
+            job.refuse(at, refusal.code, refusal.detail)
+            continue
+        if rows is None:
+            job.duplicates += 1
+        else:
+            portion.rows.append(np.array(rows, dtype=MEASUREMENT))
+            job.accepted += 1

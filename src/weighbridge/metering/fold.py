@@ -1,0 +1,33 @@
+"""Fold: the journal, in order, into the usage store. Folding the same rows again changes nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from weighbridge.metering.spreading import slot_rows
+
+if TYPE_CHECKING:
+    from weighbridge.ports import Journal, UsageStore
+
+EVENTS_A_FOLD = 50_000
+"""Most events in one store transaction: some 60 ms of work, so that a reader never waits for longer."""
+
+
+def fold(journal: Journal, store: UsageStore, max_events: int = EVENTS_A_FOLD) -> int:
+    """Moves one portion of the journal into the store, atomically; how many journal rows (0: nothing was left)."""
+    rows = list(journal.read(store.mark().position, max_events))
+    if not rows:
+        return 0
+    measurements = [row.measurements for row in rows]
+    store.fold(slot_rows(np.concatenate(measurements)), rows[-1].mark)
+    return len(rows)
+
+
+def fold_all(journal: Journal, store: UsageStore) -> int:
+    """Folds until the store has caught up; how many journal rows."""
+    count = 0
+    while done := fold(journal, store):
+        count += done
+    return count

@@ -1,0 +1,129 @@
+"""The intake: a bounded queue in front of one writer thread, with one fsync for all that waits (group commit)."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING
+
+from weighbridge.domain.errors import BusyError
+from weighbridge.metering.accept import Job, Places, gather, keep
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from weighbridge.measurement import Receipt
+    from weighbridge.metering.accept import Batch
+    from weighbridge.ports import Catalog, Clock, Journal, UsageStore
+
+EVENTS_A_COMMIT = 20_000
+"""Most events in one journal transaction: some 50 ms of work, so no sender waits long for its answer."""
+EVENTS_QUEUED = 200_000
+"""Most events waiting for the writer: about a second of work and 100 MB; beyond it senders hear 503."""
+EVENTS_UNFOLDED = 20_000_000
+"""Most events in the journal that the store has not taken: about 1 GB on disk; beyond it senders hear 503."""
+ANSWER_S = 30.0
+"""How long a collector waits for its receipt before it tries again."""
+
+
+class Intake:
+    """The way in. `submit` from any thread; answers come from the writer thread, after the fsync.
+
+    """
+
+    def __init__(self, catalog: Catalog, journal: Journal, store: UsageStore, clock: Clock) -> None:
+        self._catalog = catalog
+        self._journal = journal
+        self._store = store
+        self._clock = clock
+        self._places = Places(catalog)
+        self._queue: deque[Job] = deque()
+        self._queued = 0
+        self._wake = threading.Condition()
+        self._closing = False
+        self._unfolded: deque[tuple[int, int]] = deque()  # (position, when it was journaled in µs), oldest first
+        self._writer = threading.Thread(target=self._run, name="intake", daemon=True)
+        self._writer.start()
+
+    def submit(self, batch: Batch, done: Callable[[Receipt | Exception], None]) -> None:
+        """Queues a batch; `done` is called once, from the writer thread, with the receipt or the error.
+
+        Raises BusyError when too much waits already; then nothing of the batch is kept.
+        """
+        unfolded = self._journal.mark().totals.events - self._store.mark().totals.events
+        with self._wake:
+            if self._closing:
+                msg = "the server is stopping"
+                raise BusyError(msg, retry_after_s=5)
+            if self._queued + len(batch.events) > EVENTS_QUEUED or unfolded > EVENTS_UNFOLDED:
+                msg = "more usage is waiting than can be taken right now; nothing of this request was kept"
+                raise BusyError(msg, retry_after_s=2)
+            self._queue.append(Job(batch, done))
+            self._queued += len(batch.events)
+            self._wake.notify()
+
+    def take(self, batch: Batch, timeout_s: float = ANSWER_S) -> Receipt:
+        """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise."""
+        answered = threading.Event()
+        answers: list[Receipt | Exception] = []
+
+        def done(answer: Receipt | Exception) -> None:
+            answers.append(answer)
+            answered.set()
+
+        self.submit(batch, done)
+        if not answered.wait(timeout_s):
+            msg = f"no answer from the journal within {timeout_s} s"
+            raise BusyError(msg)
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        return answers[0]
+
+    def watermark_us(self) -> int:
+        """The newest instant such that everything accepted before it is in every answer."""
+        now_us = self._clock.now_us()
+        folded = self._store.mark().position
+        with self._wake:
+            while self._unfolded and self._unfolded[0][0] <= folded:
+                self._unfolded.popleft()
+            return self._unfolded[0][1] if self._unfolded else now_us
+
+    def close(self) -> None:
+        """Answers everything that is queued, then stops."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._writer.join()
+
+    def _run(self) -> None:
+        while jobs := self._next_jobs():
+            try:
+                self._commit(jobs)
+            except Exception as error:  # noqa: BLE001  whatever it is, each sender must hear of it
+                for job in jobs:
+                    job.done(error)
+            else:
+                for job in jobs:
+                    job.done(job.receipt())
+
+    def _next_jobs(self) -> list[Job]:
+        """Everything queued, up to a commit's bound; waits for the first. Empty: closed and drained."""
+        with self._wake:
+            while not self._queue and not self._closing:
+                self._wake.wait()
+            jobs: list[Job] = []
+            events = 0
+            while self._queue and (not jobs or events + len(self._queue[0].batch.events) <= EVENTS_A_COMMIT):
+                job = self._queue.popleft()
+                jobs.append(job)
+                events += len(job.batch.events)
+            self._queued -= events
+            return jobs
+
+    def _commit(self, jobs: list[Job]) -> None:
+        now_us = self._clock.now_us()
+        portion = gather(jobs, self._places)
+        mark = keep(portion, self._catalog, self._journal, now_us)
+        if mark is not None:
+            with self._wake:
+                self._unfolded.append((mark.position, now_us))

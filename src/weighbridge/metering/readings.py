@@ -1,0 +1,111 @@
+"""Readings of cumulative counters to measurements: laws 8 to 14 at work, one reading at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weighbridge.domain.counters import Outcome, Part, Reading, advance
+from weighbridge.domain.spread import spread
+from weighbridge.measurement import UNKNOWN, MeasurementFlag, RejectReason
+from weighbridge.metering.identity import identity, identity_prefix, key_low, reading_content
+from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
+from weighbridge.metering.subjects import RefusedError
+
+if TYPE_CHECKING:
+    from weighbridge.measurement import Event, EventData
+    from weighbridge.metering.columns import Located
+    from weighbridge.ports import CounterKey, CounterState, Journal
+
+LARGEST_PART = 2**62
+"""Amounts of one measurement stay below this, so that 64-bit columns and their sums of two never overflow."""
+
+NEW, KNOWN = 0, 1  # what the index says of an id
+
+Row = tuple[int, ...]
+
+
+def take_reading(
+    event: Event, place: Located, journal: Journal, counters: dict[CounterKey, CounterState], now_us: int
+) -> list[Row] | None:
+    """The measurements of a reading, its id claimed and its counter's new state in `counters`; None for a duplicate.
+
+    There is always one row at least: what bills nothing still says that the source was alive. RefusedError if not kept.
+    """
+    number, organization = place
+    reading = _reading(event, now_us)
+    high, low = identity(identity_prefix(organization, event.source) + event.id)
+    key_lo = key_low(low, reading_content(f"{number} {event.data.counter} {reading}"))
+    known = journal.known(high, key_lo)
+    if known == KNOWN:
+        return None
+    if known != NEW:
+        raise RefusedError(RejectReason.CONFLICT, CONFLICT_DETAIL)
+    counter = (organization, event.subject, event.source, event.data.counter or "")
+    state = counters[counter] if counter in counters else journal.counter(counter)
+    step = advance(state, reading)
+    if step.outcome is Outcome.DUPLICATE:
+        return None
+    _check_outcome(step.outcome)
+    if step.state is not None:
+        counters[counter] = step.state
+    rows = [row for part in step.parts for row in _rows(number, part)]
+    if not rows:
+        seen = [UNKNOWN if total is None else 0 for total in (reading.bytes_in_total, reading.bytes_out_total)]
+        rows = [(number, MeasurementFlag.COUNTER, reading.at_us, reading.at_us, *seen, UNKNOWN)]
+    journal.claim_one(high, key_lo)
+    keys = [(high, key_lo)] + [(0, 0)] * (len(rows) - 1)
+    return [(*row, *key) for row, key in zip(rows, keys, strict=True)]
+
+
+def _check_outcome(outcome: Outcome) -> None:
+    if outcome is Outcome.OUT_OF_ORDER:
+        raise RefusedError(RejectReason.OUT_OF_ORDER, "this counter was read at a later time already")
+    if outcome is Outcome.CONFLICT:
+        raise RefusedError(RejectReason.CONFLICT, "this counter had another value at the same time; the first stays")
+
+
+def _reading(event: Event, now_us: int) -> Reading:
+    """What was read, within bounds, or RefusedError."""
+    data = event.data
+    at_us = round(event.time.timestamp() * 1e6)
+    if at_us > now_us + AHEAD_US:
+        raise RefusedError(RejectReason.IN_FUTURE, "time lies more than 5 minutes ahead")
+    if at_us < EARLIEST_US:
+        raise RefusedError(RejectReason.INVALID, "time lies before 1972-01-01T00:00:00Z")
+    since_us = None if data.since is None else round(data.since.timestamp() * 1e6)
+    if since_us is not None and since_us > at_us:
+        raise RefusedError(RejectReason.INVALID, "data.since lies after time")
+    bits = data.counter_bits or 64
+    _check_totals(data, bits)
+    return Reading(at_us, data.bytes_in_total, data.bytes_out_total, bits, since_us, data.line_rate_bps)
+
+
+def _check_totals(data: EventData, bits: int) -> None:
+    if data.bytes_in_total is None and data.bytes_out_total is None:
+        raise RefusedError(RejectReason.INVALID, "a reading wants data.bytes_in_total or data.bytes_out_total")
+    for name in ("bytes_in_total", "bytes_out_total"):
+        total = getattr(data, name)
+        if total is not None and not 0 <= total < 2**bits:
+            raise RefusedError(RejectReason.INVALID, f"data.{name} of a {bits}-bit counter lies in 0 to {2**bits - 1}")
+
+
+def _rows(number: int, part: Part) -> list[Row]:
+    """A part as measurements (without identity); one that is too large for a column is spread and split here."""
+    amounts = (part.bytes_in, part.bytes_out)
+    if all(amount is None or amount < LARGEST_PART for amount in amounts):
+        known = [UNKNOWN if amount is None else amount for amount in amounts]
+        return [(number, MeasurementFlag.COUNTER, part.start_us, part.end_us, *known, UNKNOWN)]
+    rows: list[Row] = []
+    for column, amount in enumerate(amounts):
+        for slot_s, share in () if amount is None else spread(amount, part.start_us, part.end_us):
+            at_us = max(slot_s * 1_000_000, part.start_us)
+            for piece in _pieces(share):
+                both = [UNKNOWN, UNKNOWN]
+                both[column] = piece
+                rows.append((number, MeasurementFlag.COUNTER, at_us, at_us, *both, UNKNOWN))
+    return rows
+
+
+def _pieces(amount: int) -> list[int]:
+    whole, rest = divmod(amount, LARGEST_PART - 1)
+    return [LARGEST_PART - 1] * whole + [rest]

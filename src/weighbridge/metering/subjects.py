@@ -1,0 +1,145 @@
+"""Which series an event belongs to: subject and dimensions to a series key, refused with a named reason.
+
+Names that are met for the first time (environments, consumers, endpoints) are entered into the catalog, up to a bound.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from weighbridge.measurement import RejectReason
+from weighbridge.model import Kind, SeriesKey
+
+if TYPE_CHECKING:
+    from weighbridge.measurement import Event, EventData
+    from weighbridge.model import CatalogView
+    from weighbridge.ports import Catalog
+
+SERIES_PER_APP = 200_000
+"""Bound on environments x consumers x endpoints of one app: some 20 MB of memory, far above any real API."""
+
+_NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
+_FORMS = "server/ID, vpn/UUID, vpn/UUID/peer/ID, app/NUMBER or space/NUMBER"
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who sends: the reach of its key. `organization` None: every organization."""
+
+    organization: str | None
+    project: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an event belongs: a series key, and the organization within which its id is unique."""
+
+    key: SeriesKey
+    organization: str
+
+
+class RefusedError(Exception):
+    """The event cannot be placed."""
+
+    def __init__(self, code: RejectReason, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+
+
+def locate(catalog: Catalog, event: Event, sender: Sender) -> Place:
+    """The place of an event, or RefusedError. May enter an environment or a consumer into the catalog."""
+    view = catalog.view()
+    kind, _, rest = event.subject.partition("/")
+    find = _FINDERS.get(kind)
+    if find is None or not rest:
+        raise RefusedError(RejectReason.INVALID, f"subject {event.subject!r} is none of {_FORMS}")
+    if kind != "app":
+        _forbid_dimensions(event.data)
+    return find(catalog, view, rest, event.data, sender)
+
+
+def _forbid_dimensions(data: EventData) -> None:
+    for name in ("environment", "consumer", "method", "path"):
+        if getattr(data, name) is not None:
+            raise RefusedError(RejectReason.INVALID, f"data.{name} goes with a subject app/…, not with this one")
+
+
+def _unknown(what: str) -> RefusedError:
+    return RefusedError(RejectReason.UNKNOWN_SUBJECT, f"no {what}; enter it into the catalog first")
+
+
+def _number(text: str, kind: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise RefusedError(RejectReason.INVALID, f"subject {kind}/… wants a number such as {kind}/1, not {text!r}")
+    return int(text)
+
+
+def _find_server(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
+    del catalog, data
+    server = view.servers.get(rest)
+    project = view.projects.get(server.project) if server is not None else None
+    if server is None or project is None or server.deleted_at_s is not None:
+        raise _unknown(f"server {rest!r}")
+    if sender.organization not in (None, project.organization) or sender.project not in (None, project.id):
+        raise _unknown(f"server {rest!r}")
+    return Place(SeriesKey(Kind.SERVER, server.id), project.organization)
+
+
+def _find_vpn(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
+    del catalog, data
+    vpn_id, slash, tail = rest.partition("/")
+    vpn = view.vpns.get(vpn_id.lower())
+    if vpn is None or vpn.deleted_at_s is not None or not _reaches(sender, vpn.organization):
+        raise _unknown(f"VPN instance {vpn_id!r}")
+    if not slash:
+        return Place(SeriesKey(Kind.VPN, vpn.id), vpn.organization)
+    word, _, peer_id = tail.partition("/")
+    if word != "peer" or not peer_id:
+        raise RefusedError(RejectReason.INVALID, f"after vpn/UUID comes /peer/ID or nothing, not {'/' + tail!r}")
+    peer = view.peers.get((vpn.id, peer_id))
+    if peer is None or peer.deleted_at_s is not None:
+        raise _unknown(f"peer {peer_id!r} of VPN instance {vpn.id}")
+    return Place(SeriesKey(Kind.PEER, f"{vpn.id}/{peer.id}"), vpn.organization)
+
+
+def _find_space(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
+    del catalog, data
+    space = view.spaces.get(_number(rest, "space"))
+    if space is None or space.deleted_at_s is not None or not _reaches(sender, space.organization):
+        raise _unknown(f"space {rest}")
+    return Place(SeriesKey(Kind.SPACE, str(space.id)), space.organization)
+
+
+def _find_app(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
+    app = view.apps.get(_number(rest, "app"))
+    if app is None or app.deleted_at_s is not None or not _reaches(sender, app.organization):
+        raise _unknown(f"app {rest}")
+    if (data.method is None) != (data.path is None):
+        raise RefusedError(RejectReason.INVALID, "data.method and data.path go together")
+    environment = consumer = None
+    if data.environment is not None:
+        environment = catalog.enter_environment(app.id, data.environment)
+        _require(environment, f"environments of app {app.id}")
+    if data.consumer is not None:
+        consumer = catalog.enter_consumer(app.id, data.consumer)
+        _require(consumer, f"consumers of app {app.id}")
+    method = None if data.method is None else data.method.upper()
+    key = SeriesKey(Kind.APP, str(app.id), environment, consumer, method, data.path)
+    if key not in view.series_by_key and catalog.series_count(app.id) >= SERIES_PER_APP:
+        _require(None, f"endpoints of app {app.id} (send route templates such as /items/{{id}}, not raw paths)")
+    return Place(key, app.organization)
+
+
+def _require(number: int | None, what: str) -> None:
+    if number is None:
+        raise RefusedError(RejectReason.TOO_MANY, f"too many {what}")
+
+
+def _reaches(sender: Sender, organization: str) -> bool:
+    return sender.project is None and sender.organization in (None, organization)
+
+
+_FINDERS = {"server": _find_server, "vpn": _find_vpn, "app": _find_app, "space": _find_space}
