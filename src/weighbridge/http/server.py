@@ -7,9 +7,7 @@ the framework's own routing, request and response objects cost more than the res
 
 from __future__ import annotations
 
-import asyncio
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
-from weighbridge.domain.errors import BusyError, NotAuthenticatedError, StorageError, WeighbridgeError
+from weighbridge.domain.errors import NotAuthenticatedError, StorageError, WeighbridgeError
 from weighbridge.http.auth import principal_of, require_scope
 from weighbridge.http.body import ClientGoneError, decode_body, receive_body
 from weighbridge.http.failures import (
@@ -32,6 +30,7 @@ from weighbridge.http.openapi import with_openapi
 from weighbridge.http.paths import RouteTable
 from weighbridge.http.query import parse_query
 from weighbridge.http.route import Answer, Call
+from weighbridge.http.threads import HandlerThreads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -47,7 +46,7 @@ if TYPE_CHECKING:
 HANDLER_THREADS = 8
 """Plain handlers at work at once: they wait for stores, which have two to four threads of their own."""
 MAX_WAITING_CALLS = 1000
-"""Calls that wait for a handler thread; at 10 ms each the last waits about a second. Beyond it: 503."""
+"""Calls that wait for a handler thread or are in one; at 10 ms each the last waits about a second. Beyond it: 503."""
 INLINE_DECODE_LIMIT = 16 * 1024
 """Encoded bodies up to this size are decoded on the event loop, larger ones in a thread."""
 
@@ -114,8 +113,7 @@ class App:
         self._lifespan = lifespan
         self._table = RouteTable(dialects)
         self._limiter = RateLimiter()
-        self._threads = ThreadPoolExecutor(settings.handler_threads, thread_name_prefix="handler")
-        self._waiting = 0
+        self._threads = HandlerThreads(settings.handler_threads, MAX_WAITING_CALLS)
         self._content_types: dict[str, bytes] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -136,7 +134,7 @@ class App:
                 raise
             await send({"type": "lifespan.startup.complete"})
             await receive()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
@@ -185,7 +183,7 @@ class App:
         call = draft.call(self._services)
         if bound.is_coroutine:
             return await cast("Awaitable[Answer]", route.handler(call))
-        return cast("Answer", await self._in_thread(route.handler, call))
+        return cast("Answer", await self._threads.run(route.handler, call))
 
     def _authenticate(self, bound: Bound, draft: _Draft) -> None:
         dialect = bound.dialect
@@ -217,17 +215,7 @@ class App:
             return body
         if len(body) <= INLINE_DECODE_LIMIT:
             return decode_body(body, encoding, limit)
-        return cast("bytes", await self._in_thread(decode_body, body, encoding, limit))
-
-    async def _in_thread(self, function: Callable[..., object], *args: object) -> object:
-        if self._waiting >= MAX_WAITING_CALLS:
-            msg = "too many calls are waiting here"
-            raise BusyError(msg)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *args)
-        finally:
-            self._waiting -= 1
+        return await self._threads.run(decode_body, body, encoding, limit)
 
     def _refuse(self, dialect: Dialect, draft: _Draft, exc: Exception, found: Found) -> Answer:
         """The dialect's words for an error, with the headers that HTTP asks for."""
