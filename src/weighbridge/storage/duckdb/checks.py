@@ -1,0 +1,79 @@
+"""The self-check: every rollup against its finer tier, and the sums against the journal's totals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weighbridge.ports import Finding
+from weighbridge.storage.duckdb.question import query
+from weighbridge.storage.duckdb.tiers import DAY, FIVE, HALF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import duckdb
+
+    from weighbridge.storage.duckdb.tiers import Horizons, Tier
+
+_AMOUNTS = ("bytes_in", "bytes_out", "requests")
+FINDINGS_MAX = 20
+"""Rollup findings that one check reports: damage that large needs a backup, not a longer list."""
+
+
+def findings(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> list[Finding]:
+    """What is wrong with the store as this transaction sees it; empty if all is well."""
+    found = _totals(cursor)
+    for coarse, fine, before_s in ((HALF, FIVE, horizons.five_s), (DAY, HALF, horizons.half_s)):
+        for finding in _rollup(cursor, coarse, fine, before_s):
+            if len(found) >= FINDINGS_MAX:
+                return found
+            found.append(finding)
+    return found
+
+
+def _totals(cursor: duckdb.DuckDBPyConnection) -> list[Finding]:
+    totals = {entry: amounts for entry, *amounts in cursor.execute(query("check_totals")).fetchall()}
+    nothing = [0, 0, 0]
+    found = []
+    for i, name in enumerate(_AMOUNTS):
+        held, folded = totals["held"][i], totals["mark"][i]
+        loaded, retired = totals.get("loaded", nothing)[i], totals.get("retired", nothing)[i]
+        due = folded + loaded - retired
+        if held != due:
+            found.append(Finding(
+                "totals",
+                f"{name}: the day sums hold {held}, but {folded} folded + {loaded} loaded - {retired} retired = {due}, "
+                f"a difference of {held - due}",
+                "keep a copy of the data folder, then restore the newest backup; the journal folds again what came later",
+            ))
+    return found
+
+
+def _rollup(cursor: duckdb.DuckDBPyConnection, coarse: Tier, fine: Tier, before_s: int) -> Iterator[Finding]:
+    """Findings by chunk of the coarser tier, so that memory stays bounded; from the finer tier's horizon on."""
+    slots = coarse.slot_s // fine.slot_s
+    bounds = cursor.execute(query("check_bounds").format(coarse=coarse.table, fine=fine.table, slots=slots)).fetchone()
+    if bounds is None or bounds[0] is None:
+        return
+    first, last = max(bounds[0], before_s // coarse.slot_s), bounds[1]
+    lo = first
+    while lo <= last:
+        hi = min((lo // coarse.chunk_slots + 1) * coarse.chunk_slots, last + 1)
+        row = cursor.execute(query("check_rollup").format(
+            coarse=coarse.table, fine=fine.table, lo=lo, hi=hi, slots=slots)).fetchone()
+        if row is not None and row[0]:
+            yield _describe(coarse, fine, row)
+        lo = hi
+
+
+def _describe(coarse: Tier, fine: Tier, row: tuple[int | None, ...]) -> Finding:
+    count, series, slot, *amounts = row
+    figures = ", ".join(
+        f"{name} {amounts[2 * i]} in {coarse.table} and {amounts[2 * i + 1]} in {fine.table}"
+        for i, name in enumerate(_AMOUNTS))
+    return Finding(
+        "rollup",
+        f"{count} sums of {coarse.table} are not those of {fine.table}; the first is series {series}, "
+        f"second {(slot or 0) * coarse.slot_s} of the epoch: {figures}",
+        "keep a copy of the data folder, then restore the newest backup; the journal folds again what came later",
+    )

@@ -1,0 +1,1 @@
+SELECT max(bucket) FROM ({rows})

@@ -1,0 +1,183 @@
+"""A question to the tiers as one SQL statement, so that one snapshot answers all of it.
+
+The members go in as NumPy arrays, which DuckDB scans where they are; bounds of slots and series stand as numbers in the
+statement, so that DuckDB skips row groups whose minimum and maximum lie outside.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from weighbridge.ports import STEPS_S, Sums
+from weighbridge.storage.duckdb.tiers import FIVE, SLOT_S, TIERS, Stretch, Tier, plan
+
+if TYPE_CHECKING:
+
+    import duckdb
+
+    from weighbridge.ports import Members
+    from weighbridge.storage.duckdb.tiers import Horizons
+
+_HALF_BITS = 62
+_FRESH = Tier("fresh", SLOT_S, FIVE.chunk_slots, FIVE.piece_slots)
+_PLACES = {tier.table: place for place, tier in enumerate((*TIERS, _FRESH))}
+
+
+@cache
+def query(name: str) -> str:
+    """The text of queries/`name`.sql."""
+    return files("weighbridge.storage.duckdb").joinpath(f"queries/{name}.sql").read_text("utf-8")
+
+
+class Question:
+    """Members in a range, with the stretches that answer for them: ask `sums`, `alive` or `newest`."""
+
+    def __init__(self, members: Members, start_s: int, end_s: int, step_s: int, horizons: Horizons) -> None:
+        if start_s % SLOT_S or end_s % SLOT_S:
+            raise ValueError(f"the range [{start_s}, {end_s}) does not lie on {SLOT_S} s slots")
+        if step_s not in STEPS_S:
+            raise ValueError(f"no step of {step_s} s, only {STEPS_S}")
+        self._start_s = start_s
+        self._step_s = step_s
+        series = np.array(members.series, "u4")
+        groups = np.array(members.groups, "i8")
+        from_s = np.maximum(np.array(members.from_s, "i8"), start_s)
+        until_s = np.minimum(np.array(members.until_s, "i8"), end_s)
+        asked = from_s < until_s
+        if not asked.all():
+            series, groups, from_s, until_s = series[asked], groups[asked], from_s[asked], until_s[asked]
+        self._series, self._groups = series, groups
+        self._selects: list[str] = []
+        self._members: dict[str, np.ndarray] = {}
+        if not len(series):
+            return
+        if (from_s == from_s[0]).all() and (until_s == until_s[0]).all():
+            self._select_alike(int(from_s[0]), int(until_s[0]), horizons)
+        else:
+            self._select_clipped(from_s, until_s, horizons)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is asked, so that nothing need be read."""
+        return not self._selects
+
+    def sums(self, cursor: duckdb.DuckDBPyConnection) -> Sums:
+        """Sums by group and bucket."""
+        members = self._members  # noqa: F841  DuckDB finds it by its name
+        columns = cursor.execute(query("sums").format(rows=self._rows())).fetchnumpy()
+        if self._step_s:
+            starts = (columns["bucket"].astype("i8") * self._step_s).tolist()
+        else:
+            starts = [self._start_s] * len(columns["grp"])
+        return Sums(
+            columns["grp"].tolist(),
+            starts,
+            _whole(columns["in_low"], columns["in_high"]),
+            _whole(columns["out_low"], columns["out_high"]),
+            _whole(columns["requests_low"], columns["requests_high"]),
+            columns["flags"].tolist(),
+        )
+
+    def alive(self, cursor: duckdb.DuckDBPyConnection) -> int:
+        """Distinct (series, bucket) with a row that is flagged as measured."""
+        return self._number(cursor, "alive") or 0
+
+    def newest_s(self, cursor: duckdb.DuckDBPyConnection) -> int | None:
+        """Start of the newest bucket that has a row; with step 0, of the newest slot of any tier asked."""
+        bucket = self._number(cursor, "newest")
+        return None if bucket is None else bucket * (self._step_s or SLOT_S)
+
+    def _number(self, cursor: duckdb.DuckDBPyConnection, name: str) -> int | None:
+        members = self._members  # noqa: F841  DuckDB finds it by its name
+        row = cursor.execute(query(name).format(rows=self._rows())).fetchone()
+        return None if row is None else row[0]
+
+    def _rows(self) -> str:
+        return "\nUNION ALL\n".join(self._selects)
+
+    def _select_alike(self, from_s: int, until_s: int, horizons: Horizons) -> None:
+        """All members share one stretch of time: its bounds are constants."""
+        self._members = {"series": self._series, "grp": self._groups}
+        stretches = plan(from_s, until_s, self._step_s, horizons)
+        stretches.append(Stretch(_FRESH, from_s // SLOT_S, until_s // SLOT_S))
+        for stretch in stretches:
+            self._selects.append(query("rows").format(
+                group="m.grp", join="JOIN members m ON m.series = t.series", **self._numbers(stretch)))
+
+    def _select_clipped(self, from_s: np.ndarray, until_s: np.ndarray, horizons: Horizons) -> None:
+        """Members with stretches of their own: the bounds become columns, one row for each stretch of a tier."""
+        bounds, which = np.unique(np.stack([from_s, until_s]), axis=1, return_inverse=True)
+        which = which.reshape(-1)
+        columns: list[tuple[np.ndarray, np.ndarray, int, int, int]] = []
+        widest: dict[str, Stretch] = {}
+        for number, (lo_s, hi_s) in enumerate(bounds.T.tolist()):
+            mine = which == number
+            stretches = plan(lo_s, hi_s, self._step_s, horizons)
+            stretches.append(Stretch(_FRESH, lo_s // SLOT_S, hi_s // SLOT_S))
+            for stretch in stretches:
+                place = _PLACES[stretch.tier.table]
+                columns.append((self._series[mine], self._groups[mine], place, stretch.lo, stretch.hi))
+                wide = widest.get(stretch.tier.table, stretch)
+                widest[stretch.tier.table] = Stretch(wide.tier, min(wide.lo, stretch.lo), max(wide.hi, stretch.hi))
+        lengths = [len(column[0]) for column in columns]
+        self._members = {
+            "series": np.concatenate([column[0] for column in columns]),
+            "grp": np.concatenate([column[1] for column in columns]),
+            "place": np.repeat(np.array([column[2] for column in columns], "i4"), lengths),
+            "lo": np.repeat(np.array([column[3] for column in columns], "i4"), lengths),
+            "hi": np.repeat(np.array([column[4] for column in columns], "i4"), lengths),
+        }
+        for table, stretch in widest.items():
+            self._selects.append(query("rows_clipped").format(place=_PLACES[table], **self._numbers(stretch)))
+
+    def _numbers(self, stretch: Stretch) -> dict[str, object]:
+        return {
+            "table": stretch.tier.table,
+            "bucket": self._bucket(stretch.tier.slot_s),
+            "lo": stretch.lo,
+            "hi": stretch.hi,
+            "first_series": int(self._series.min()),
+            "last_series": int(self._series.max()),
+        }
+
+    def _bucket(self, slot_s: int) -> str:
+        """Number of the bucket that a slot starts in, as SQL."""
+        if self._step_s == 0:
+            return "0"
+        if self._step_s >= slot_s:
+            return f"t.slot // {self._step_s // slot_s}" if self._step_s > slot_s else "t.slot"
+        return f"t.slot * {slot_s // self._step_s}"
+
+
+def _whole(low: np.ndarray, high: np.ndarray) -> list[int | None]:
+    """Python integers from their halves, None where unknown."""
+    amounts: list[int | None] = low.tolist()
+    if high.any():
+        amounts = [
+            None if less is None or less < 0 else (more << _HALF_BITS) + less
+            for less, more in zip(amounts, high.tolist(), strict=True)
+        ]
+    elif (low < 0).any():
+        amounts = [None if less is None or less < 0 else less for less in amounts]
+    return amounts
+
+
+def newest_slot_s(
+    cursor: duckdb.DuckDBPyConnection, members: Members, start_s: int, end_s: int, horizons: Horizons
+) -> int | None:
+    """Start of the newest slot with a row, found from the days down: each tier is asked only about the newest slot above.
+
+    Must run inside one transaction of `cursor`.
+    """
+    at_s = start_s
+    for step_s in (86400, 1800, SLOT_S):
+        question = Question(members, at_s, end_s, step_s, horizons)
+        newest_s = None if question.empty else question.newest_s(cursor)
+        if newest_s is None:
+            return None
+        at_s = max(newest_s, start_s)
+    return at_s
