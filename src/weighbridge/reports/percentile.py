@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from weighbridge.domain.percentile import nearest_rank
-from weighbridge.domain.timegrid import floor
+from weighbridge.domain.errors import OutOfRangeError
+from weighbridge.domain.timegrid import ceil, floor
 from weighbridge.domain.units import BILLING_SLOT_S, bits_per_second, mbps
 
 if TYPE_CHECKING:
     from weighbridge.ports import Members, UsageStore
     from weighbridge.reports.selection import Selected
+
+
+MAX_SLOTS = 1_000_000
+"""Most slots of one percentile: 9 years of 5 minutes, 57 of 30; two columns of them are 16 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,32 +57,48 @@ class Percentile:
 
 
 def slot_range(start_s: int, end_s: int, now_s: int, slot_s: int = BILLING_SLOT_S) -> SlotRange:
-    """The slots that start in [start rounded down to a slot, min(end, now)) and are over at `now_s`."""
+    """The slots that start in [start rounded down to a slot, min(end, now)) and are over at `now_s`.
+
+    OutOfRangeError: more than MAX_SLOTS.
+    """
     first_s = floor(start_s, slot_s)
-    past_last_s = -floor(-end_s, slot_s)  # a slot that the end cuts counts whole
+    past_last_s = ceil(end_s, slot_s)  # a slot that the end cuts counts whole
     over_s = floor(now_s, slot_s)
-    return SlotRange(first_s, max(first_s, min(past_last_s, over_s)), slot_s)
+    slots = SlotRange(first_s, max(first_s, min(past_last_s, over_s)), slot_s)
+    if slots.count > MAX_SLOTS:
+        detail = f"{slots.count} slots of {slot_s // 60} minutes, and {MAX_SLOTS} are the most; ask for a shorter range"
+        raise OutOfRangeError(detail, where="from")
+    return slots
 
 
 def slot_bytes(store: UsageStore, members: Members, slots: SlotRange) -> dict[int, tuple[list[int], list[int]]]:
     """By group: bytes in and bytes out of each slot of the range, zeros included. Unknown bytes count as zero."""
-    columns: dict[int, tuple[list[int], list[int]]] = {
-        group: ([0] * slots.count, [0] * slots.count) for group in set(members.groups)
-    }
+    groups = set(members.groups)
     if not slots.count or not members.series:
-        return columns
+        return {group: ([0] * slots.count, [0] * slots.count) for group in groups}
     sums = store.sums(members, slots.start_s, slots.end_s, slots.slot_s)
-    rows = zip(sums.group, sums.start_s, sums.bytes_in, sums.bytes_out, strict=True)
-    for group, at_s, bytes_in, bytes_out in rows:
-        index = (at_s - slots.start_s) // slots.slot_s
-        columns[group][0][index] = bytes_in or 0
-        columns[group][1][index] = bytes_out or 0
+    columns = {}
+    for group in groups:
+        rows = slice(bisect_left(sums.group, group), bisect_right(sums.group, group))
+        at_s = sums.start_s[rows]
+        columns[group] = (_column(at_s, sums.bytes_in[rows], slots), _column(at_s, sums.bytes_out[rows], slots))
     return columns
+
+
+def _column(at_s: list[int], amounts: list[int | None], slots: SlotRange) -> list[int]:
+    """The amounts of one group, ascending in time, with zeros where a slot has no row or its bytes are not known."""
+    if len(at_s) == slots.count:  # no gaps, as mostly: nothing to place
+        return [amount or 0 for amount in amounts]
+    column = [0] * slots.count
+    for start_s, amount in zip(at_s, amounts, strict=True):
+        column[(start_s - slots.start_s) // slots.slot_s] = amount or 0
+    return column
 
 
 def percentile(store: UsageStore, selected: Selected, slots: SlotRange, p: int = 95) -> Percentile:
     """The percentile of the sum of all members, whatever their groups (law 2)."""
-    together = _merge(slot_bytes(store, _ungrouped(selected.members), slots), slots)
+    nothing = [0] * slots.count
+    together = slot_bytes(store, _ungrouped(selected.members), slots).get(0, (nothing, nothing))
     covered = coverage(store, selected, slots)
     return Percentile(receipt(together[0], slots, p, covered), receipt(together[1], slots, p, covered))
 
@@ -94,28 +116,28 @@ def coverage(store: UsageStore, selected: Selected, slots: SlotRange) -> float |
     """Share of (series, slot) pairs whose source was alive, 0 to 1; None without slots. A push of nothing is alive."""
     if not slots.count:
         return None
+    watched = _expected(selected.polled, slots)
+    if not watched:
+        return 1.0
     expected = _expected(selected.members, slots)
-    if not expected:
-        return 1.0
-    if not selected.polled.series:
-        return 1.0
-    missed = _expected(selected.polled, slots) - store.alive(selected.polled, slots.start_s, slots.end_s, slots.slot_s)
+    missed = watched - store.alive(selected.polled, slots.start_s, slots.end_s, slots.slot_s)
     return (expected - missed) / expected
 
 
 def _expected(members: Members, slots: SlotRange) -> int:
-    """How many (series, slot) pairs the members' stretches touch in the range."""
+    """How many (series, slot) pairs the members' stretches touch in the range, each once."""
     count = 0
-    for from_s, until_s in zip(members.from_s, members.until_s, strict=True):
+    last: tuple[int, int] = (-1, 0)  # the series, and where the slots end that were counted for it
+    for series, from_s, until_s in sorted(zip(members.series, members.from_s, members.until_s, strict=True)):
         first_s = floor(max(from_s, slots.start_s), slots.slot_s)
-        past_s = -floor(-min(until_s, slots.end_s), slots.slot_s)
-        count += max(past_s - first_s, 0) // slots.slot_s
+        past_s = ceil(min(until_s, slots.end_s), slots.slot_s)
+        if series == last[0]:  # a move within a slot: both stretches touch it
+            first_s = max(first_s, last[1])
+        if past_s > first_s:
+            count += (past_s - first_s) // slots.slot_s
+            last = (series, past_s)
     return count
 
 
 def _ungrouped(members: Members) -> Members:
     return type(members)(members.series, (0,) * len(members.series), members.from_s, members.until_s)
-
-
-def _merge(columns: dict[int, tuple[list[int], list[int]]], slots: SlotRange) -> tuple[list[int], list[int]]:
-    return columns.get(0, ([0] * slots.count, [0] * slots.count))

@@ -2,6 +2,7 @@
 
 A selection names catalog objects; `select` turns it into store members clipped to the time in which they belonged to
 what was asked for. Deleted objects keep their usage. Endpoints that an app excludes are left out, also for the past.
+The view changes while it is read (model.py), so its dictionaries are copied before they are walked.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from weighbridge.domain.errors import InvalidInputError, NotVisibleError
+from weighbridge.domain.timegrid import ceil, floor
+from weighbridge.domain.units import BILLING_SLOT_S
 from weighbridge.model import (
     BEGINNING_S,
     END_S,
@@ -69,12 +72,25 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The time that a question is about, [start_s, end_s), and when it is asked."""
+
+    start_s: int
+    end_s: int
+    now_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Selected:
-    """Members whose `groups` are indexes into `keys`. Every key is to be listed, also one without a member."""
+    """Members whose `groups` are indexes into `keys`. Every key is to be listed, also one without a member.
+
+    But the keys of `absent` only where something moved: with a span, nothing of theirs is there now or was in it.
+    """
 
     members: Members
     keys: tuple[GroupKey, ...]
     polled: Members  # those of `members` that are fed by counters, and so can have gaps
+    absent: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +102,25 @@ class _Thing:
     labels: dict[str, str | int | None]
     from_s: int = BEGINNING_S
     until_s: int = END_S
-    alive: bool = True
+    deleted_at_s: int | None = None
     excluded: frozenset[Endpoint] = frozenset()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is there, and where it was put last."""
+        return self.deleted_at_s is None and self.until_s == END_S
+
+    def touches(self, span: Span) -> bool:
+        """Whether any of its traffic may lie in the span, or in a billing slot that the span cuts."""
+        return self.from_s < ceil(span.end_s, BILLING_SLOT_S) and self.until_s > floor(span.start_s, BILLING_SLOT_S)
+
+    def is_in(self, span: Span | None) -> bool:
+        """Whether it is here now, or was at a time in the span; without one, ever."""
+        if span is None:
+            return True
+        until_s = self.until_s if self.deleted_at_s is None else min(self.until_s, self.deleted_at_s)
+        is_now = self.from_s <= span.now_s < until_s
+        return is_now or max(self.from_s, span.start_s) < min(until_s, span.end_s)
 
 
 def resolve(view: CatalogView, reach: Reach, asked: Selection) -> Selection:
@@ -102,7 +135,16 @@ def resolve(view: CatalogView, reach: Reach, asked: Selection) -> Selection:
     vpn = None if asked.vpn is None else asked.vpn.lower()
     found = replace(asked, organization=organization, project=project, vpn=vpn)
     _check_things(view, found, projectless=reach.project is None)
-    return found
+    return replace(found, app=_app(view, found))
+
+
+def _app(view: CatalogView, found: Selection) -> int | None:
+    """The app that was asked for, also where only an environment or consumer of it was named."""
+    if found.app is None and found.environment is not None:
+        return view.environments[found.environment].app
+    if found.app is None and found.consumer is not None:
+        return view.consumers[found.consumer].app
+    return found.app
 
 
 def _organization(view: CatalogView, reach: Reach, name: str | None) -> str | None:
@@ -110,7 +152,8 @@ def _organization(view: CatalogView, reach: Reach, name: str | None) -> str | No
         return reach.organization
     organization = view.organizations.get(name)
     if organization is None:
-        organization = next((o for o in view.organizations.values() if o.slug == name), None)
+        namesakes = [o for o in tuple(view.organizations.values()) if o.slug == name]
+        organization = min(namesakes, key=lambda o: o.deleted_at_s is not None, default=None)
     if organization is None or reach.organization not in (None, organization.id):
         raise NotVisibleError("organization", name)
     return organization.id
@@ -119,12 +162,11 @@ def _organization(view: CatalogView, reach: Reach, name: str | None) -> str | No
 def _project(view: CatalogView, organization: str | None, reach: Reach, name: str | None) -> str | None:
     if name is None:
         return reach.project
-    candidates = [
-        p for p in view.projects.values() if name in (p.id, p.slug) and organization in (None, p.organization)
-    ]
-    exact = [p for p in candidates if p.id == name]
-    found = exact or [p for p in candidates if p.deleted_at_s is None] or candidates
-    if not found or reach.project not in (None, found[0].id):
+    exact = view.projects.get(name)
+    known = [exact] if exact is not None else [p for p in tuple(view.projects.values()) if p.slug == name]
+    sight = [p for p in known if organization in (None, p.organization) and reach.project in (None, p.id)]
+    found = [p for p in sight if p.deleted_at_s is None] or sight
+    if not found:
         raise NotVisibleError("project", name)
     if len(found) > 1:
         ids = ", ".join(p.id for p in found)
@@ -171,28 +213,40 @@ def _placed_within(view: CatalogView, placement: Placement, found: Selection) ->
     return found.organization in (None, project.organization) and found.project in (None, project.id)
 
 
-def select(view: CatalogView, found: Selection, group_by: tuple[str, ...] = ()) -> Selected:
-    """The members of a resolved selection, grouped. Keys are sorted, nulls last."""
+def select(
+    view: CatalogView, found: Selection, group_by: tuple[str, ...] = (), span: Span | None = None
+) -> Selected:
+    """The members of a resolved selection, grouped. Keys are sorted, nulls last.
+
+    With a span, members that cannot have traffic in it (nor in the 30-minute slots that it cuts) are left out.
+    """
     rows: list[tuple[int, GroupKey, int, int]] = []
-    keys: set[GroupKey] = set() if group_by else {()}
+    listed: set[GroupKey] = set() if group_by else {()}
     for thing in _things(view, found):
-        numbers = view.series_of.get((thing.kind, thing.object), ())
+        is_in = thing.is_in(span)
         key = tuple(thing.labels.get(name) for name in group_by)
-        if thing.alive and None not in key:
-            keys.add(key)
-        for number in numbers:
+        if is_in and None not in key and (span is not None or thing.is_alive):
+            listed.add(key)
+        if span is not None and not thing.touches(span):
+            continue
+        for number in view.series_of.get((thing.kind, thing.object), ()):
             series = view.series[number]
-            if not _wanted(series, found, thing):
-                continue
-            key = _key(series, thing, group_by)
-            keys.add(key)
-            rows.append((number, key, thing.from_s, thing.until_s))
-    keys.update(_app_dimension_keys(view, found, group_by))
-    ordered = tuple(sorted(keys, key=_sortable))
+            if _wanted(series, found, thing):
+                key = _key(series, thing, group_by)
+                rows.append((number, key, thing.from_s, thing.until_s))
+                if is_in:
+                    listed.add(key)
+    listed.update(_app_dimension_keys(view, found, group_by))
+    return _selected(view, rows, listed)
+
+
+def _selected(view: CatalogView, rows: list[tuple[int, GroupKey, int, int]], listed: set[GroupKey]) -> Selected:
+    ordered = tuple(sorted(listed.union(key for _, key, _, _ in rows), key=_sortable))
     place = {key: index for index, key in enumerate(ordered)}
     entries = [(number, place[key], from_s, until_s) for number, key, from_s, until_s in rows]
     polled = [entry for entry in entries if view.series[entry[0]].polled]
-    return Selected(_members(entries), ordered, _members(polled))
+    absent = frozenset(index for index, key in enumerate(ordered) if key not in listed)
+    return Selected(_members(entries), ordered, _members(polled), absent)
 
 
 def _members(entries: list[tuple[int, int, int, int]]) -> Members:
@@ -230,7 +284,7 @@ def _app_dimension_keys(view: CatalogView, found: Selection, group_by: tuple[str
     wanted = found.environment if dimension == ["environment"] else found.consumer
     keys: set[GroupKey] = set()
     for thing in _apps(view, found):
-        for number in tuple(children.get(int(thing.object), {}).values()) if thing.alive else ():
+        for number in tuple(children.get(int(thing.object), {}).values()) if thing.is_alive else ():
             if wanted in (None, number):
                 labels = thing.labels | {dimension[0]: number}
                 keys.add(tuple(labels[name] for name in group_by))
@@ -270,8 +324,7 @@ def _servers(view: CatalogView, found: Selection) -> Iterator[_Thing]:
                 "region": placement.region,
                 "server": server.id,
             }
-            alive = server.deleted_at_s is None and until_s == END_S
-            yield _Thing(Kind.SERVER, server.id, labels, from_s, until_s, alive)
+            yield _Thing(Kind.SERVER, server.id, labels, from_s, until_s, server.deleted_at_s)
 
 
 def _candidate_servers(view: CatalogView, found: Selection) -> Iterator[Server]:
@@ -304,10 +357,11 @@ def _vpns(view: CatalogView, found: Selection) -> Iterator[_Thing]:
         labels: dict[str, str | int | None] = {
             "organization": vpn.organization, "region": vpn.region, "vpn": vpn.id,
         }
-        yield _Thing(Kind.VPN, vpn.id, labels, alive=vpn.deleted_at_s is None)
+        yield _Thing(Kind.VPN, vpn.id, labels, deleted_at_s=vpn.deleted_at_s)
         for peer in view.peers_of.get(vpn.id, ()):
-            gone = vpn.deleted_at_s is not None or view.peers[vpn.id, peer].deleted_at_s is not None
-            yield _Thing(Kind.PEER, f"{vpn.id}/{peer}", labels | {"peer": peer}, alive=not gone)
+            gone_s = view.peers[vpn.id, peer].deleted_at_s
+            gone_s = vpn.deleted_at_s if gone_s is None else gone_s
+            yield _Thing(Kind.PEER, f"{vpn.id}/{peer}", labels | {"peer": peer}, deleted_at_s=gone_s)
 
 
 def _apps(view: CatalogView, found: Selection) -> Iterator[_Thing]:
@@ -315,11 +369,11 @@ def _apps(view: CatalogView, found: Selection) -> Iterator[_Thing]:
         app = view.apps[app_id]
         excluded = frozenset(Endpoint(e.method.upper(), e.path) for e in app.excluded_endpoints)
         labels: dict[str, str | int | None] = {"organization": app.organization, "app": app.id}
-        yield _Thing(Kind.APP, str(app.id), labels, alive=app.deleted_at_s is None, excluded=excluded)
+        yield _Thing(Kind.APP, str(app.id), labels, deleted_at_s=app.deleted_at_s, excluded=excluded)
 
 
 def _spaces(view: CatalogView, found: Selection) -> Iterator[_Thing]:
     for space_id in [found.space] if found.space is not None else _ids_of(view.spaces_of, found):
         space = view.spaces[space_id]
         labels: dict[str, str | int | None] = {"organization": space.organization, "space": space.id}
-        yield _Thing(Kind.SPACE, str(space.id), labels, alive=space.deleted_at_s is None)
+        yield _Thing(Kind.SPACE, str(space.id), labels, deleted_at_s=space.deleted_at_s)

@@ -6,15 +6,20 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weighbridge.domain.timegrid import Window
+from weighbridge.domain.errors import OutOfRangeError
+from weighbridge.domain.units import DAY_S
 from weighbridge.ports import STEPS_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from weighbridge.domain.timegrid import Window
     from weighbridge.ports import Members, Sums, UsageStore
+    from weighbridge.reports.selection import GroupKey, Selected
 
-WEEK_S = 7 * 86400
+MAX_ROWS = 100_000
+"""Most rows of one answer: some 15 MB of JSON and a third of a second of work."""
+WEEK_S = 7 * DAY_S
 """Windows from this length on that do not lie on UTC days are asked one by one: their body then comes from the day tier
 instead of from hundreds of hours each."""
 
@@ -52,6 +57,44 @@ def add(left: int | None, right: int | None) -> int | None:
     return left + right
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What moved in each window for each group. `amounts` is by (index of the key, index of the window)."""
+
+    windows: Sequence[Window]
+    keys: tuple[GroupKey, ...]
+    listed: tuple[int, ...]  # indexes of the keys that have rows, ascending
+    amounts: dict[tuple[int, int], Amounts]
+
+    def rows(self) -> Iterator[tuple[Window, GroupKey, Amounts]]:
+        """Every window for every listed group, ordered by start, then key; zeros where nothing moved."""
+        for index, window in enumerate(self.windows):
+            for group in self.listed:
+                yield window, self.keys[group], self.amounts.get((group, index), NOTHING)
+
+
+def usage(store: UsageStore, selected: Selected, windows: Sequence[Window]) -> Usage:
+    """Sums of the members by group and window. Windows are as in `sum_windows`.
+
+    Keys of `selected.absent` are listed only where something moved. OutOfRangeError: more than MAX_ROWS rows.
+    """
+    _check_rows(len(windows), len(selected.keys) - len(selected.absent))
+    amounts = sum_windows(store, selected.members, windows)
+    moved = {group for group, _ in amounts} if selected.absent else set()
+    listed = tuple(i for i in range(len(selected.keys)) if i not in selected.absent or i in moved)
+    _check_rows(len(windows), len(listed))
+    return Usage(windows, selected.keys, listed, amounts)
+
+
+def _check_rows(windows: int, groups: int) -> None:
+    if windows * groups > MAX_ROWS:
+        detail = (
+            f"the answer would have {windows} windows for each of {groups} groups, and {MAX_ROWS} rows are the most;"
+            " ask for a shorter range, longer windows, fewer keys in group_by, or fewer things"
+        )
+        raise OutOfRangeError(detail, where="window")
+
+
 def sum_windows(
     store: UsageStore, members: Members, windows: Sequence[Window]
 ) -> dict[tuple[int, int], Amounts]:
@@ -60,7 +103,7 @@ def sum_windows(
         return {}
     edges = [window.start_s for window in windows[1:]]
     step_s = _step(edges)
-    if step_s != 86400 and edges and min(w.end_s - w.start_s for w in windows[1:-1] or windows) >= WEEK_S:
+    if step_s != DAY_S and edges and min(w.end_s - w.start_s for w in windows[1:-1] or windows) >= WEEK_S:
         return _sum_each(store, members, windows)
     sums = store.sums(members, windows[0].start_s, windows[-1].end_s, step_s)
     starts = [window.start_s for window in windows]
