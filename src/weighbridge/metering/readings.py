@@ -40,7 +40,7 @@ def take_reading(
         return None
     if known != NEW:
         raise RefusedError(RejectReason.CONFLICT, CONFLICT_DETAIL)
-    counter = (organization, event.subject, event.source, event.data.counter or "")
+    counter = (organization, str(number), event.source, event.data.counter or "")  # the series, however it was spelled
     state = counters[counter] if counter in counters else journal.counter(counter)
     step = advance(state, reading)
     if step.outcome is Outcome.DUPLICATE:

@@ -1,0 +1,9 @@
+"""Where traffic comes from. A new source: a folder here (decode.py pure, listen.py or routes.py for I/O), and its line below."""
+
+from __future__ import annotations
+
+SOURCES: dict[str, str] = {
+    "events": "CloudEvents over HTTP: POST /api/v1/events",
+    "host": "this machine's own interfaces, from the kernel's counters",
+}
+"""Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
