@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntFlag, StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 import numpy as np
@@ -22,8 +22,8 @@ MAX_TOTAL = 2**64 - 1
 UNKNOWN = -1
 """Stands for an amount that nobody knows (null) in arrays."""
 
-USAGE_TYPE = "weighbridge.usage"
-READING_TYPE = "weighbridge.reading"
+USAGE_TYPE: Final = "weighbridge.usage"
+READING_TYPE: Final = "weighbridge.reading"
 
 
 MAX_DURATION_S = 400 * 86400

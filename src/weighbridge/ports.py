@@ -145,9 +145,6 @@ class Journal(Protocol):
     def known(self, key_hi: int, key_lo: int) -> int:
         """Like `claim` for one id, but enters nothing."""
 
-    def claim_one(self, key_hi: int, key_lo: int) -> int:
-        """Like `claim` for one id."""
-
     def release(self, key_hi: np.ndarray, key_lo: np.ndarray) -> None:
         """Take back ids that were claimed as new and then not appended."""
 

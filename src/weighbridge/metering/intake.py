@@ -12,9 +12,9 @@ from weighbridge.metering.accept import Job, Places, gather, keep
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from weighbridge.measurement import Receipt
+    from weighbridge.measurement import Mark, Receipt
     from weighbridge.metering.accept import Batch
-    from weighbridge.ports import Catalog, Clock, Journal, UsageStore
+    from weighbridge.ports import Catalog, Clock, Journal
 
 EVENTS_A_COMMIT = 20_000
 """Most events in one journal transaction: some 50 ms of work, so no sender waits long for its answer."""
@@ -31,11 +31,11 @@ class Intake:
 
     """
 
-    def __init__(self, catalog: Catalog, journal: Journal, store: UsageStore, clock: Clock) -> None:
+    def __init__(self, catalog: Catalog, journal: Journal, clock: Clock, folded: Mark) -> None:
         self._catalog = catalog
         self._journal = journal
-        self._store = store
         self._clock = clock
+        self._folded = folded
         self._places = Places(catalog)
         self._queue: deque[Job] = deque()
         self._queued = 0
@@ -50,7 +50,7 @@ class Intake:
 
         Raises BusyError when too much waits already; then nothing of the batch is kept.
         """
-        unfolded = self._journal.mark().totals.events - self._store.mark().totals.events
+        unfolded = self._journal.mark().totals.events - self._folded.totals.events
         with self._wake:
             if self._closing:
                 msg = "the server is stopping"
@@ -82,11 +82,15 @@ class Intake:
     def watermark_us(self) -> int:
         """The newest instant such that everything accepted before it is in every answer."""
         now_us = self._clock.now_us()
-        folded = self._store.mark().position
         with self._wake:
-            while self._unfolded and self._unfolded[0][0] <= folded:
-                self._unfolded.popleft()
             return self._unfolded[0][1] if self._unfolded else now_us
+
+    def note_folded(self, mark: Mark) -> None:
+        """The store has everything up to `mark`; told by whoever folds."""
+        with self._wake:
+            self._folded = mark
+            while self._unfolded and self._unfolded[0][0] <= mark.position:
+                self._unfolded.popleft()
 
     def close(self) -> None:
         """Answers everything that is queued, then stops."""

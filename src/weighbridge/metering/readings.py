@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from weighbridge.domain.counters import Outcome, Part, Reading, advance
 from weighbridge.domain.spread import spread
 from weighbridge.measurement import UNKNOWN, MeasurementFlag, RejectReason
@@ -52,7 +54,7 @@ def take_reading(
     if not rows:
         seen = [UNKNOWN if total is None else 0 for total in (reading.bytes_in_total, reading.bytes_out_total)]
         rows = [(number, MeasurementFlag.COUNTER, reading.at_us, reading.at_us, *seen, UNKNOWN)]
-    journal.claim_one(high, key_lo)
+    journal.claim(np.array([high], dtype=np.uint64), np.array([key_lo], dtype=np.uint64))
     keys = [(high, key_lo)] + [(0, 0)] * (len(rows) - 1)
     return [(*row, *key) for row, key in zip(rows, keys, strict=True)]
 

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Everything a person does with this checkout. Needs Python 3.11 or newer with pip, and nothing else.
+
+    python3 dev.py serve [ARGS]    the server, on this machine's own traffic (ARGS go to `weighbridge serve`)
+    python3 dev.py test [ARGS]     the whole test suite (ARGS go to pytest)
+    python3 dev.py check           ruff, mypy, import-linter, the tidy test
+    python3 dev.py bench [ARGS]    the benchmarks, each beside its peer
+    python3 dev.py run ARGS        any weighbridge command
+    python3 dev.py lock            makes the lock files anew (needs uv)
+
+The environment is made in .venv on first use and again when a lock file changes; what is installed is pinned by hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+ENVIRONMENT = ROOT / ".venv"
+BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
+OLDEST = (3, 11)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one of the commands above; its exit code."""
+    if sys.version_info < OLDEST:
+        print(f"Weighbridge needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
+        return 2
+    command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
+    if command == "serve":
+        return hand_over("base", "-m", "weighbridge", "serve", *rest)
+    if command == "run":
+        return hand_over("base", "-m", "weighbridge", *rest)
+    if command == "test":
+        return hand_over("dev", "-m", "pytest", *rest)
+    if command == "bench":
+        return hand_over("dev", "-m", "bench", *rest)
+    if command == "check":
+        return check()
+    if command == "lock":
+        return lock()
+    print(__doc__)
+    return 0 if command in ("help", "-h", "--help") else 2
+
+
+def hand_over(group: str, *arguments: str) -> int:
+    """Runs Python with these arguments in the environment, in place of this process where the system can."""
+    prepare(group)
+    command = [str(PYTHON), *arguments]
+    if os.name == "nt":
+        return subprocess.call(command)
+    os.execv(command[0], command)  # noqa: S606  the server must get signals itself
+
+
+def check() -> int:
+    """Runs every static check, all of them also when one fails; 0 if all pass."""
+    prepare("dev")
+    steps = (
+        ("ruff", "check", "."),
+        ("mypy",),
+        ("lint-imports",),
+        ("pytest", "-q", "tests/test_tidy.py"),
+    )
+    failed = []
+    for name, *arguments in steps:
+        print(f"== {name}", flush=True)
+        if subprocess.call([str(BIN / name), *arguments], cwd=ROOT):
+            failed.append(name)
+    print(f"failed: {', '.join(failed)}" if failed else "all checks pass")
+    return 1 if failed else 0
+
+
+def prepare(group: str) -> None:
+    """Makes or mends the environment: `base` is what runs, `dev` adds what tests and checks need."""
+    stamp = ENVIRONMENT / f"{group}.stamp"
+    wanted = fingerprint(group)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    lock_file = ROOT / "requirements" / f"{group}.lock"
+    print(f"Preparing {ENVIRONMENT.name} from {lock_file.name} (once; a minute or two) ...", file=sys.stderr, flush=True)
+    if not PYTHON.exists():
+        venv.create(ENVIRONMENT, with_pip=True)
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run([*pip, "--require-hashes", "-r", str(lock_file)])
+    run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
+    if group == "dev":  # holds everything of base too
+        (ENVIRONMENT / "base.stamp").write_text(fingerprint("base"))
+    stamp.write_text(wanted)
+
+
+def fingerprint(group: str) -> str:
+    """What the environment depends on: the lock file, the project's own description, where it lies, the interpreter."""
+    parts = [(ROOT / "requirements" / f"{group}.lock").read_bytes(), (ROOT / "pyproject.toml").read_bytes()]
+    parts += [str(ROOT).encode(), sys.version.encode()]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def run(command: list[str]) -> None:
+    """Runs a step of the preparation; stops everything when it fails."""
+    if subprocess.call(command):
+        print(f"This step failed: {' '.join(command)}", file=sys.stderr)
+        sys.exit(1)
+
+
+def lock() -> int:
+    """Writes both lock files anew: names, versions and hashes, no addresses."""
+    for group, extra in (("base", ["build"]), ("dev", ["build", "dev"])):
+        groups = [word for name in extra for word in ("--group", name)]
+        command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-emit-index-url"]
+        command += ["--no-header", "--python-version", "3.11", "pyproject.toml", *groups, "--upgrade"]
+        if subprocess.call([*command, "-o", f"requirements/{group}.lock"], cwd=ROOT):  # noqa: S607  uv from the path
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
