@@ -3,7 +3,9 @@
     WeighbridgeError
     ├── InvalidInputError      the caller's words are wrong; says what, where and what would be right
     │   ├── UnknownZoneError       no such IANA time zone
-    │   └── OutOfRangeError        a number, date or range outside its bounds
+    │   ├── OutOfRangeError        a number, date or range outside its bounds
+    │   └── InvalidDocumentError   several things of a document are wrong, each with its place
+    ├── ConflictError          it contradicts what is there (an id or slug is taken, something is in use): 409
     ├── NotVisibleError        the thing does not exist for this caller (unknown or foreign): 404
     ├── NotPermittedError      the key lacks a scope: 403
     ├── NotAuthenticatedError  no valid key: 401
@@ -86,3 +88,23 @@ class DiskFullError(StorageError):
 
 class DamagedStoreError(StorageError):
     """What is on disk contradicts itself."""
+
+
+class InvalidDocumentError(InvalidInputError):
+    """Several things are wrong. `errors` holds (where, detail) of each, in the order of the document; never empty."""
+
+    def __init__(self, errors: list[tuple[str | None, str]]) -> None:
+        where, detail = errors[0]
+        if len(errors) > 1:
+            detail = f"{len(errors)} things are wrong, first: {detail}"
+        super().__init__(detail, where=where)
+        self.errors = errors
+
+
+class ConflictError(WeighbridgeError):
+    """What is asked contradicts what is there. `where` names the field, if one is at fault."""
+
+    def __init__(self, detail: str, *, where: str | None = None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.where = where
