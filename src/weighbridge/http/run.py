@@ -23,27 +23,35 @@ BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
 MAX_HEADER_BYTES = 64 * 1024
 """Request line and headers together: room for long filters and tokens, not for filling memory."""
-REQUEST_HEAD_S = 30
-"""Until when a connection must have sent its first whole request head; it frees connections that say nothing."""
+SILENCE_S = 30
+"""In the middle of a request: a sender that says nothing for so long is gone, or holds the connection on purpose."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """httptools' protocol with a bound on headers, and on the time until the first of them are whole."""
+    """httptools' protocol with a bound on the request head, and on the silence in the middle of a request."""
 
     def connection_made(self, transport: Any) -> None:  # noqa: ANN401  as in the base class
-        """A connection is there; its clock runs."""
+        """A connection is there, and watched."""
         super().connection_made(transport)
         self._head_bytes = 0
-        self._head_timer = self.loop.call_later(REQUEST_HEAD_S, transport.close)
+        self._head_is_whole = False
+        self._heard_at = self.loop.time()
+        self._watch = self.loop.call_later(SILENCE_S, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._head_timer.cancel()
+        self._watch.cancel()
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Something came."""
+        self._heard_at = self.loop.time()
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._head_bytes = 0
+        self._head_is_whole = False
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -57,8 +65,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """The head is whole; from here on keep-alive watches over idle connections."""
-        self._head_timer.cancel()
+        """The head is whole; between requests keep-alive watches."""
+        self._head_is_whole = True
         super().on_headers_complete()
 
     def _count(self, size: int) -> None:
@@ -66,6 +74,19 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._head_bytes > MAX_HEADER_BYTES:
             msg = "request head too large"
             raise ValueError(msg)
+
+    def _look(self) -> None:
+        """Close the connection if the rest of a request is missing and nothing came for SILENCE_S; else look later."""
+        left_s = self._heard_at + SILENCE_S - self.loop.time()
+        if left_s > 0 or not self._is_owed_data():
+            self._watch = self.loop.call_later(max(left_s, 1.0), self._look)
+        else:
+            self.transport.close()
+
+    def _is_owed_data(self) -> bool:
+        if not self._head_is_whole:
+            return True
+        return self.cycle.more_body and not self.cycle.response_complete and not self.flow.read_paused
 
 
 class _Server(uvicorn.Server):

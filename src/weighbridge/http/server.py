@@ -60,6 +60,7 @@ class HttpSettings:
     rate_limits: bool = True
     rates: Mapping[str, RateLimit] = field(default_factory=dict)
     handler_threads: int = HANDLER_THREADS
+    waiting: int = MAX_WAITING_CALLS
 
 
 def make_app(
@@ -113,7 +114,7 @@ class App:
         self._lifespan = lifespan
         self._table = RouteTable(dialects)
         self._limiter = RateLimiter()
-        self._threads = HandlerThreads(settings.handler_threads, MAX_WAITING_CALLS)
+        self._threads = HandlerThreads(settings.handler_threads, settings.waiting)
         self._content_types: dict[str, bytes] = {}
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
