@@ -33,7 +33,7 @@ def slot_windows(start_s: int, end_s: int, window: str, zone: ZoneInfo) -> list[
         clock = wall(slot_s, zone)
         if window in STEP_S:
             since_midnight_s = clock.hour * 3600 + clock.minute * 60 + clock.second
-            offset = round((clock - dt.datetime(1970, 1, 1)).total_seconds()) - slot_s
+            offset = clock.replace(tzinfo=dt.UTC) - dt.datetime.fromtimestamp(slot_s, dt.UTC)
             return clock.date(), since_midnight_s // STEP_S[window], offset
         latest = max(latest, clock.date())  # a date that began does not begin again when the clock is set back
         return {"1d": latest, "1mo": (latest.year, latest.month), "1y": latest.year, "total": 0}[window]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laws.zones import moments
 from weighbridge.domain.timegrid import WINDOWS, Window, windows, zone
 

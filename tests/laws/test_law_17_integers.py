@@ -6,9 +6,10 @@ import ast
 from pathlib import Path
 
 import pytest
-import weighbridge.domain
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
+import weighbridge.domain
 from weighbridge.domain import counters
 from weighbridge.domain.apportion import apportion
 from weighbridge.domain.percentile import nearest_rank

@@ -8,12 +8,23 @@ from itertools import pairwise
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from laws import referee
 from laws.zones import NAMES, moments
 from weighbridge.domain import timegrid
 from weighbridge.domain.errors import InvalidInputError
 from weighbridge.domain.timegrid import (
-    SLOT_S, WINDOWS, day_start, isoformat, local, parse_instant, rfc3339, window_start, windows, windows_whole, zone,
+    SLOT_S,
+    WINDOWS,
+    day_start,
+    isoformat,
+    local,
+    parse_instant,
+    rfc3339,
+    window_start,
+    windows,
+    windows_whole,
+    zone,
 )
 
 YEAR_1971_S = 31_536_000  # as far back as windows of 1972 can reach
@@ -98,7 +109,7 @@ def test_a_time_without_offset_is_read_in_the_zone_the_first_of_two(
 
 TEXTS = st.one_of(
     st.text(max_size=40),
-    st.text(alphabet="0123456789-:+TtZz ., \x00٣߁", max_size=80),
+    st.text(alphabet="0123456789-:+TtZz ., \x00\u0663\u07c1", max_size=80),
     st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.,][0-9]{0,12})?)?)?([+ -]?"
                   r"[0-9]{2}:?[0-9]{2}|Z)?\Z"),
 )
@@ -110,7 +121,7 @@ TEXTS = st.one_of(
 @example(text="2025-01-01T24:00:00", name="UTC")
 @example(text="-2025-01-01", name="UTC")
 @example(text="2025-01-01T00:00:00+99:99", name="UTC")
-@example(text="٢٠٢٥-٠١-٠١", name="UTC")
+@example(text="\u0662\u0660\u0662\u0665-\u0660\u0661-\u0660\u0661", name="UTC")
 @example(text="9" * 10_000, name="UTC")
 @example(text="2025-01-01\n", name="UTC")
 @example(text="9998-12-31T23:59:59.999999-23:59", name="America/New_York")

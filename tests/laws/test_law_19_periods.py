@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from laws import referee
 from laws.zones import moments
 from weighbridge.domain.periods import billing_period

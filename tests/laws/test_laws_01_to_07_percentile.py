@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from laws import referee
 from weighbridge.domain import percentile as domain
 from weighbridge.domain.timegrid import ceil, floor

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from laws.referee import Device
 from weighbridge.domain.counters import Advance, Outcome, Reading, State, advance
 from weighbridge.domain.spread import spread

@@ -181,7 +181,7 @@ def _check_window(window: str) -> None:
 
 
 def _check_years(start_s: int, end_s: int) -> None:
-    """Raise OutOfRangeError unless both lie in the years that are kept, or in what their windows and periods reach."""
+    """Raise OutOfRangeError unless both lie in the years that are kept, or where their windows and periods reach."""
     if start_s < _FIRST_S - 366 * DAY_S or end_s > _LAST_S + 60 * DAY_S:
         detail = f"out of range; years go from {_FIRST_YEAR} to {_LAST_YEAR}"
         raise OutOfRangeError(detail)
@@ -289,7 +289,7 @@ def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[int, int], ...]:
 
 
 def _first_with(offset_s: int, before_s: int, after_s: int, zone: ZoneInfo) -> int:
-    """Return the first instant in (before_s, after_s] with the offset that is in force at its end, but not before it."""
+    """Return the first instant in (before_s, after_s] with an offset that is in force at its end, not before it."""
     while after_s - before_s > 1:
         middle_s = (before_s + after_s) // 2
         if _offset_s(middle_s, zone) == offset_s:

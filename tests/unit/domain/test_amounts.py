@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from weighbridge.domain.apportion import apportion
 from weighbridge.domain.quota import Standing, tb_to_bytes, total
 from weighbridge.domain.units import GB, TB, bits_per_second, gb, mbps, round_half_up

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from weighbridge.domain.counters import Advance, Outcome, Part, Reading, State, advance
 
 TOP = 2**32

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from weighbridge.domain.errors import InvalidInputError, OutOfRangeError
 from weighbridge.domain.percentile import METHODS, Pick, billed, nearest_rank, rank
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from weighbridge.domain.errors import OutOfRangeError
 from weighbridge.domain.periods import billing_period
 from weighbridge.domain.timegrid import isoformat, parse_instant, zone

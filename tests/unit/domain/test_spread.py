@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from weighbridge.domain.errors import OutOfRangeError
 from weighbridge.domain.spread import spread
 

@@ -6,10 +6,23 @@ import datetime as dt
 from typing import TYPE_CHECKING, cast
 
 import pytest
+
 from weighbridge.domain.errors import InvalidInputError, OutOfRangeError, UnknownZoneError
 from weighbridge.domain.timegrid import (
-    MAX_WINDOWS, WINDOWS, ceil, day_start, floor, isoformat, local, local_date, parse_instant, rfc3339, window_start,
-    windows, windows_whole, zone,
+    MAX_WINDOWS,
+    WINDOWS,
+    ceil,
+    day_start,
+    floor,
+    isoformat,
+    local,
+    local_date,
+    parse_instant,
+    rfc3339,
+    window_start,
+    windows,
+    windows_whole,
+    zone,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +94,8 @@ def test_window_starts(name: str, first: str, last: str, window: str, expected: 
 def test_a_change_off_the_grid_counts_from_the_next_slot() -> None:
     """At 00:01 the clock of St. John's went back to 23:01; the slot from 00:00 on is the new day's."""
     tz = zone("America/St_Johns")
-    shown = [isoformat(w.start_s, tz) for w in windows(at("2006-10-29T02:25:00Z"), at("2006-10-29T03:40:00Z"), "1h", tz)]
+    found = windows(at("2006-10-29T02:25:00Z"), at("2006-10-29T03:40:00Z"), "1h", tz)
+    shown = [isoformat(window.start_s, tz) for window in found]
     assert shown == ["2006-10-28T23:55:00-02:30", "2006-10-29T00:00:00-02:30", "2006-10-28T23:05:00-03:30",
                      "2006-10-29T00:00:00-03:30"]
 
@@ -134,10 +148,10 @@ def test_parse_fractions(fraction: str, micros: int) -> None:
 @pytest.mark.parametrize("text", [
     "", "now", "1741503600", "2025-3-9", "2025-02-29", "2025-13-01", "2025-01-01T", "2025-01-01T24:00", "2025-W01-1",
     "2016-12-31T23:59:60Z", "2025-01-01T00:00:00+99:99", "2025-01-01T00:00:00+24:00", "2025-01-01Z", "-2025-01-01",
-    "2025-01-01T00:00:00Z\n", " 2025-01-01", "٢٠٢٥-٠١-٠١", "2025-01-01\x00", "2025-01-01T00", "20250101", "9" * 5000,
+    "2025-01-01T00:00:00Z\n", " 2025-01-01", "\u0662\u0660\u0662\u0665-\u0660\u0661-\u0660\u0661", "2025-01-01\x00", "2025-01-01T00", "20250101", "9" * 5000,
 ])
 def test_what_is_no_instant_says_what_would_be(text: str) -> None:
-    with pytest.raises(InvalidInputError, match="no instant.*2025-03-09") as caught:
+    with pytest.raises(InvalidInputError, match=r"no instant.*2025-03-09") as caught:
         parse_instant(text, UTC)
     assert len(caught.value.detail) < 500
 
