@@ -65,7 +65,7 @@ def billing_dates(first: dt.date, days: int, billing_day: int) -> list[dt.date]:
 def spread(amount: int, start_us: int, end_us: int, step_s: int) -> list[tuple[int, int]]:
     """Shares as fractions of the time in each slot, the largest remainders rounded up."""
     step_us = step_s * 1_000_000
-    slots = []
+    slots: list[tuple[int, Fraction]] = []
     slot_us = start_us // step_us * step_us
     while not slots or slot_us < end_us:
         within_us = min(end_us, slot_us + step_us) - max(start_us, slot_us)

@@ -14,7 +14,6 @@ from laws.zones import NAMES, moments
 from weighbridge.domain import timegrid
 from weighbridge.domain.errors import InvalidInputError
 from weighbridge.domain.timegrid import (
-    SLOT_S,
     WINDOWS,
     day_start,
     isoformat,
@@ -41,7 +40,7 @@ NO_DAY = [("Pacific/Apia", dt.date(2011, 12, 30)), ("Pacific/Kiritimati", dt.dat
 def test_windows_are_what_the_wall_clock_says(moment: tuple[str, int], window: str, slots: int) -> None:
     name, start_s = moment
     tz = zone(name)
-    end_s = start_s + slots * SLOT_S * (DAYS[window] if window in ("1mo", "1y") and slots < 60 else 1)
+    end_s = start_s + slots * referee.SLOT_S * (DAYS[window] if window in ("1mo", "1y") and slots < 60 else 1)
     assert windows(start_s, end_s, window, tz) == referee.slot_windows(start_s, end_s, window, tz)
 
 
@@ -52,7 +51,7 @@ def test_whole_windows_touch_the_range_and_are_cut_only_by_clipping(
 ) -> None:
     name, start_s = moment
     tz = zone(name)
-    end_s = start_s + slots * SLOT_S
+    end_s = start_s + slots * referee.SLOT_S
     whole = windows_whole(start_s, end_s, window, tz)
     assert [(max(w.start_s, start_s), min(w.end_s, end_s)) for w in whole] == windows(start_s, end_s, window, tz)
     assert windows(whole[0].start_s, whole[-1].end_s, window, tz) == whole

@@ -1,0 +1,1 @@
+"""The arithmetic: pure, integers, standard library only. README.md here states the laws."""

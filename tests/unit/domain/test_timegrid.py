@@ -148,7 +148,8 @@ def test_parse_fractions(fraction: str, micros: int) -> None:
 @pytest.mark.parametrize("text", [
     "", "now", "1741503600", "2025-3-9", "2025-02-29", "2025-13-01", "2025-01-01T", "2025-01-01T24:00", "2025-W01-1",
     "2016-12-31T23:59:60Z", "2025-01-01T00:00:00+99:99", "2025-01-01T00:00:00+24:00", "2025-01-01Z", "-2025-01-01",
-    "2025-01-01T00:00:00Z\n", " 2025-01-01", "\u0662\u0660\u0662\u0665-\u0660\u0661-\u0660\u0661", "2025-01-01\x00", "2025-01-01T00", "20250101", "9" * 5000,
+    "2025-01-01T00:00:00Z\n", " 2025-01-01",
+    "\u0662\u0660\u0662\u0665-\u0660\u0661-\u0660\u0661", "2025-01-01\x00", "2025-01-01T00", "20250101", "9" * 5000,
 ])
 def test_what_is_no_instant_says_what_would_be(text: str) -> None:
     with pytest.raises(InvalidInputError, match=r"no instant.*2025-03-09") as caught:
@@ -204,6 +205,9 @@ def test_a_long_answer_asks_the_zone_nothing_that_it_was_told_before(window: str
         def utcoffset(self, when: dt.datetime | None) -> dt.timedelta:
             Asked.questions += 1
             return dt.timedelta(hours=-5)
+
+        def tzname(self, when: dt.datetime | None) -> str:
+            return "asked"
 
         def dst(self, when: dt.datetime | None) -> dt.timedelta:
             return dt.timedelta()
