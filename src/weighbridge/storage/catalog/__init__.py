@@ -1,0 +1,1 @@
+"""The catalog on SQLAlchemy Core and Alembic: SQLite by default, any SQLAlchemy URL."""

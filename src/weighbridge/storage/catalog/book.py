@@ -1,0 +1,223 @@
+"""Writing changes down, reading them back, and bringing the view up to date: one way for start and for every commit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select
+
+from weighbridge.storage.catalog import tables
+from weighbridge.storage.catalog.kinds import KINDS, Book, Held, Key, KindSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from sqlalchemy import Connection, Table
+
+    from weighbridge.model import Key as ApiKey
+    from weighbridge.model import Series
+
+Changes = dict[str, dict[Key, Held]]
+"""What is new, by kind and key; a kind without changes may be absent."""
+
+
+def load(connection: Connection) -> Book:
+    """Everything that the database holds."""
+    book = Book()
+    enter(book, {kind: _load_kind(connection, spec) for kind, spec in KINDS.items()})
+    for row in connection.execute(select(tables.keys).where(tables.keys.c.revoked_at_s.is_(None))):
+        enter_key(book, tables.key_from(row))
+    columns = [column for column in tables.series.columns if column.name != "digest"]
+    enter_series(book, [tables.series_from(row) for row in connection.execute(select(*columns).order_by("id"))])
+    book.numbers = {row.kind: row.last for row in connection.execute(select(tables.numbers))}
+    return book
+
+
+def _load_kind(connection: Connection, spec: KindSpec) -> dict[Key, Held]:
+    nested: dict[Any, list[Any]] = defaultdict(list)
+    if spec.name in tables.NESTED:
+        table, owner = tables.NESTED[spec.name]
+        for row in connection.execute(select(table)):
+            nested[getattr(row, owner)].append(row)
+    found = {}
+    names = set(spec.type.__struct_fields__)
+    for row in connection.execute(select(tables.OF_KIND[spec.name])):
+        fields = {name: value for name, value in row._mapping.items() if name in names}  # noqa: SLF001  public in SQLAlchemy
+        item = spec.type(**fields, **tables.nested_fields(spec.name, nested.get(row.id, ())))
+        found[spec.key(item)] = Held(item, row.deleted_at_s)
+    return found
+
+
+def write(connection: Connection, book: Book, changes: Changes) -> None:
+    """The changes are in the database, within the connection's transaction; `book` is still as before."""
+    for kind, spec in KINDS.items():
+        changed = changes.get(kind, {})
+        if not changed:
+            continue
+        known = {key: book.find(kind, key) for key in changed}
+        table = tables.OF_KIND[kind]
+        new = [tables.row_of(kind, held.item, held.deleted_at_s) for key, held in changed.items() if not known[key]]
+        old = [(key, held) for key, held in changed.items() if known[key]]
+        _park(connection, spec, old)
+        _update(connection, table, [tables.row_of(kind, held.item, held.deleted_at_s) for _, held in old])
+        if new:
+            connection.execute(table.insert(), new)
+        _write_nested(connection, kind, [held.item for held in changed.values()], [held.item for _, held in old])
+
+
+def _park(connection: Connection, spec: KindSpec, old: list[tuple[Key, Held]]) -> None:
+    """Unique names out of the way, so that two objects can trade theirs in one transaction."""
+    if spec.unique is None or len(old) < 2:  # noqa: PLR2004  one alone has nobody to trade with
+        return
+    table = tables.OF_KIND[spec.name]
+    connection.execute(
+        table.update().where(table.c.id == bindparam("b_id")).values({spec.unique: bindparam("b_name")}),
+        [{"b_id": held.item.id, "b_name": f"\x1a{held.item.id}"} for _, held in old],
+    )
+
+
+def _update(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    primary = [column.name for column in table.primary_key]
+    rest = [column.name for column in table.columns if column.name not in primary]
+    statement = table.update().values({name: bindparam(f"b_{name}") for name in rest})
+    for name in primary:
+        statement = statement.where(table.c[name] == bindparam(f"b_{name}"))
+    connection.execute(statement, [{f"b_{name}": value for name, value in row.items()} for row in rows])
+
+
+def _write_nested(connection: Connection, kind: str, items: Iterable[Any], old: list[Any]) -> None:
+    if kind not in tables.NESTED:
+        return
+    table, owner = tables.NESTED[kind]
+    if old:
+        connection.execute(
+            table.delete().where(table.c[owner] == bindparam("b_owner")), [{"b_owner": item.id} for item in old]
+        )
+    rows = [row for item in items for row in tables.nested_rows(kind, item)]
+    if rows:
+        connection.execute(table.insert(), rows)
+
+
+def write_numbers(connection: Connection, old: Mapping[str, int], new: Mapping[str, int]) -> None:
+    """The last numbers that were given out are in the database."""
+    table = tables.numbers
+    for kind, last in new.items():
+        if kind not in old:
+            connection.execute(table.insert().values(kind=kind, last=last))
+        elif old[kind] != last:
+            connection.execute(table.update().where(table.c.kind == kind).values(last=last))
+
+
+def enter(book: Book, changes: Changes) -> None:
+    """The changes are in the view. Objects, tuples and dicts of names are replaced, never changed."""
+    for kind, spec in KINDS.items():
+        changed = changes.get(kind)
+        if not changed:
+            continue
+        if spec.natural:
+            _enter_named(book, spec, changed)
+        elif kind == "server":
+            _enter_servers(book, changed)
+        else:
+            _enter_plain(book, spec, changed)
+        if kind == "region":
+            _index_slugs(book)
+
+
+def _enter_plain(book: Book, spec: KindSpec, changed: Mapping[Key, Held]) -> None:
+    held = spec.held(book.view)
+    added: dict[Key, set[Any]] = defaultdict(set)
+    for key, new in changed.items():
+        if spec.parent_field and key not in held:
+            added[getattr(new.item, spec.parent_field)].add(new.item.id)
+        held[key] = new.item
+    if spec.children_in:
+        _extend(getattr(book.view, spec.children_in), added)
+
+
+def _extend(index: dict[Key, tuple[Any, ...]], added: Mapping[Key, set[Any]]) -> None:
+    """Children stay sorted, so that the view is the same however it came about."""
+    for parent, ids in added.items():
+        index[parent] = tuple(sorted({*index.get(parent, ()), *ids}))
+
+
+def _enter_servers(book: Book, changed: Mapping[Key, Held]) -> None:
+    added: dict[Key, set[Any]] = defaultdict(set)
+    dropped: dict[Key, set[Any]] = defaultdict(set)
+    for key, new in changed.items():
+        old = book.view.servers.get(key)
+        before = {placement.project for placement in old.placements} if old else set()
+        after = {placement.project for placement in new.item.placements}
+        for project in after - before:
+            added[project].add(key)
+        for project in before - after:  # a move that was replaced by another one of the same slot
+            dropped[project].add(key)
+        book.view.servers[key] = new.item
+    index = book.view.servers_of
+    _extend(index, added)
+    for project, ids in dropped.items():
+        left = tuple(server for server in index[project] if server not in ids)
+        if left:
+            index[project] = left
+        else:
+            del index[project]
+
+
+def _enter_named(book: Book, spec: KindSpec, changed: Mapping[Key, Held]) -> None:
+    """Environments and consumers: the view holds the living ones, by id and by name within their app."""
+    held, gone = spec.held(book.view), book.gone[spec.name]
+    index: dict[int, dict[str, int]] = getattr(book.view, spec.children_in or "")
+    fresh: dict[int, dict[str, int]] = {}
+    for key, new in changed.items():
+        app = new.item.app
+        names = fresh.setdefault(app, dict(index.get(app, {})))
+        old = held.get(key)
+        old_name = getattr(old, spec.unique or "", None)
+        if old_name is not None and names.get(old_name) == key:
+            del names[old_name]
+    for key, new in changed.items():
+        if new.is_alive:
+            held[key] = new.item
+            gone.pop(key, None)
+            fresh[new.item.app][getattr(new.item, spec.unique or "")] = key
+        else:
+            held.pop(key, None)
+            gone[key] = new
+    for app, names in fresh.items():
+        if names:
+            index[app] = names
+        else:
+            index.pop(app, None)
+
+
+def _index_slugs(book: Book) -> None:
+    """A slug means the living region of that name, else the one that was deleted last."""
+    order = sorted(
+        book.view.regions.values(),
+        key=lambda region: (region.deleted_at_s is None, region.deleted_at_s or 0, region.id),
+    )
+    book.view.regions_by_slug = {region.slug: region for region in order}
+
+
+def enter_key(book: Book, key: ApiKey, *, is_revoked: bool = False) -> None:
+    """The key is in the view, or out of it."""
+    if is_revoked:
+        book.view.keys_by_sha256.pop(key.sha256, None)
+    else:
+        book.view.keys_by_sha256[key.sha256] = key
+
+
+def enter_series(book: Book, entries: Iterable[Series]) -> None:
+    """The series are in the view; ones that are there already are replaced."""
+    view = book.view
+    added: dict[Any, list[int]] = defaultdict(list)
+    for entry in entries:
+        if entry.id not in view.series:
+            added[entry.key.kind, entry.key.object].append(entry.id)
+        view.series[entry.id] = entry
+        view.series_by_key[entry.key] = entry
+    for owner, ids in added.items():
+        view.series_of[owner] = (*view.series_of.get(owner, ()), *ids)

@@ -1,0 +1,222 @@
+"""The catalog on disk and in memory: `SqlCatalog`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import URL, Engine, bindparam, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from weighbridge.domain.errors import (
+    DamagedStoreError,
+    DiskFullError,
+    FolderNotWritableError,
+    InvalidInputError,
+    StorageError,
+)
+from weighbridge.model import CatalogView, Consumer, Environment, Kind, Series, SeriesKey
+from weighbridge.storage.catalog import book as books
+from weighbridge.storage.catalog import tables
+from weighbridge.storage.catalog.kinds import KINDS, LIMITS, Book, Held, KindSpec
+from weighbridge.storage.catalog.migrate import migrate
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+    from sqlalchemy.engine.interfaces import DBAPIConnection
+
+    from weighbridge.ports import Clock
+
+MAX_SERIES = 2**32 - 1
+"""Numbers of series are 32 bits wide in measurements."""
+BUSY_TIMEOUT_MS = 5000
+"""How long SQLite waits for another process that holds the file, such as a backup."""
+FILE_NAME = "catalog.sqlite"
+
+
+class SqlCatalog:
+    """The catalog port on SQLAlchemy. Writes take turns; readers go to the view and never wait.
+
+    Every committed change raises the view's version by 1, first sightings of series and names included.
+    """
+
+    def __init__(self, where: str | Path, clock: Clock) -> None:
+        """Open, and make or upgrade the schema where needed.
+
+        `where` is a folder (then FILE_NAME in it) or file path, or an SQLAlchemy URL. StorageError and its children:
+        it cannot be opened.
+        """
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._engine = _engine(where)
+        with self._transaction() as connection:
+            migrate(connection)
+            self._book: Book = books.load(connection)
+
+    def view(self) -> CatalogView:
+        """The one living view."""
+        return self._book.view
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._engine.dispose()
+
+    def now_s(self) -> int:
+        """The clock's second."""
+        return self._clock.now_us() // 1_000_000
+
+    def enter_series(self, keys: Sequence[SeriesKey], *, polled: bool = False) -> list[Series]:
+        """The series of these keys, made where new, in one transaction. `polled` marks them as fed by counters."""
+        known = self._book.view.series_by_key
+        found = [known.get(key) for key in keys]
+        if any(series is None or (polled and not series.polled) for series in found):
+            with self._lock:
+                self._add_series(keys, polled=polled)
+        return [known[key] for key in keys]
+
+    def _add_series(self, keys: Sequence[SeriesKey], *, polled: bool) -> None:
+        known = self._book.view.series_by_key
+        wanted = dict.fromkeys(keys)
+        new = [key for key in wanted if key not in known]
+        first = self._book.numbers.get("series", 0) + 1
+        if first + len(new) - 1 > MAX_SERIES:
+            msg = f"all {MAX_SERIES} numbers of series are given out"
+            raise StorageError(msg)
+        made = [Series(number, key, polled) for number, key in enumerate(new, first)]
+        raised = [
+            Series(known[key].id, key, polled=True)
+            for key in wanted if polled and key in known and not known[key].polled
+        ]
+        if not made and not raised:
+            return
+        numbers = {**self._book.numbers, "series": first + len(new) - 1}
+        with self._transaction() as connection:
+            if made:
+                connection.execute(tables.series.insert(), [tables.series_row(series) for series in made])
+            if raised:
+                by_id = tables.series.c.id == bindparam("b_id")
+                statement = tables.series.update().where(by_id).values(polled=True)
+                connection.execute(statement, [{"b_id": series.id} for series in raised])
+            books.write_numbers(connection, self._book.numbers, numbers)
+        self._book.numbers = numbers
+        books.enter_series(self._book, made + raised)
+        self._book.view.version += 1
+
+    def enter_environment(self, app: int, name: str) -> int | None:
+        """Id of an app's environment, made on first sight; None when the app has ENVIRONMENTS_PER_APP of them."""
+        found = self._book.view.environments_of.get(app, {}).get(name)
+        return found if found is not None else self._sight(KINDS["environment"], app, name)
+
+    def enter_consumer(self, app: int, identifier: str) -> int | None:
+        """Id of an app's consumer, made on first sight; None when the app has CONSUMERS_PER_APP of them."""
+        found = self._book.view.consumers_of.get(app, {}).get(identifier)
+        return found if found is not None else self._sight(KINDS["consumer"], app, identifier)
+
+    def _sight(self, spec: KindSpec, app: int, name: str) -> int | None:
+        """A name met for the first time, or again after it was deleted: then it keeps its number."""
+        with self._lock:
+            names: dict[str, int] = getattr(self._book.view, spec.children_in or "").get(app, {})
+            if name in names:
+                return names[name]
+            if len(names) >= LIMITS[spec.name]:
+                return None
+            numbers = dict(self._book.numbers)
+            held = self._book.gone_namesake(spec, app, name)
+            if held is None:
+                number = self._book.next_number(spec, numbers)
+                made = Environment(number, app, name) if spec.name == "environment" else Consumer(number, app, name)
+                held = Held(made)
+            self.commit({spec.name: {held.item.id: Held(held.item)}}, numbers)
+            found: int = held.item.id
+            return found
+
+    def series_count(self, app: int) -> int:
+        """How many series an app has."""
+        return len(self._book.view.series_of.get((Kind.APP, str(app)), ()))
+
+    def commit(self, changes: books.Changes, numbers: dict[str, int]) -> None:
+        """The changes are on disk and then in the view; the caller holds the lock since it looked."""
+        with self._transaction() as connection:
+            books.write(connection, self._book, changes)
+            books.write_numbers(connection, self._book.numbers, numbers)
+        self._book.numbers = numbers
+        books.enter(self._book, changes)
+        self._book.view.version += 1
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with self._lock, _storage_errors(), self._engine.begin() as connection:
+            yield connection
+
+
+def _engine(where: str | Path) -> Engine:
+    url = _url(where)
+    if not url.drivername.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"check_same_thread": False})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _url(where: str | Path) -> URL:
+    if isinstance(where, str) and "://" in where:
+        try:
+            return make_url(where)
+        except ArgumentError:
+            msg = "the catalog's URL cannot be read; write it like postgresql+psycopg://user@host/database"
+            raise InvalidInputError(msg, where="catalog") from None
+    path = Path(where)
+    if path.is_dir():
+        path = path / FILE_NAME
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        msg = f"the folder {path.parent} does not exist or cannot be written to"
+        raise FolderNotWritableError(msg)
+    return URL.create("sqlite", database=str(path))
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    cast("sqlite3.Connection", connection).isolation_level = None  # transactions begin where SQLAlchemy says so, not at the first write
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+_SYMPTOMS: tuple[tuple[str, type[StorageError]], ...] = (
+    ("disk is full", DiskFullError),
+    ("readonly", FolderNotWritableError),
+    ("unable to open", FolderNotWritableError),
+    ("malformed", DamagedStoreError),
+    ("not a database", DamagedStoreError),
+)
+
+
+@contextmanager
+def _storage_errors() -> Iterator[None]:
+    """Errors of the database as StorageError: what was asked has been checked before, so the store is at fault."""
+    try:
+        yield
+    except OSError as error:
+        kind = DiskFullError if error.errno == errno.ENOSPC else StorageError
+        msg = f"the catalog cannot be reached: {error}"
+        raise kind(msg) from error
+    except SQLAlchemyError as error:
+        text = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+        kind = next((found for symptom, found in _SYMPTOMS if symptom in text), StorageError)
+        msg = f"the catalog cannot be read or written: {text}"
+        raise kind(msg) from error
