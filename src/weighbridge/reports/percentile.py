@@ -6,8 +6,8 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weighbridge.domain.percentile import nearest_rank
 from weighbridge.domain.errors import OutOfRangeError
+from weighbridge.domain.percentile import nearest_rank
 from weighbridge.domain.timegrid import ceil, floor
 from weighbridge.domain.units import BILLING_SLOT_S, bits_per_second, mbps
 
