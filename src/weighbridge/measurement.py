@@ -38,8 +38,11 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_NAME)]
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
-class EventData(msgspec.Struct, gc=False):
-    """The `data` of an event, of either type. Totals are bounded by accept: msgspec has no bounds beyond 64 bits."""
+class EventData(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """The `data` of an event, of either type. Totals are bounded by accept: msgspec has no bounds beyond 64 bits.
+
+    A field that is none of these refuses the event: a misspelt amount must not be taken for an unknown one.
+    """
 
     bytes_in: Amount | None = None
     bytes_out: Amount | None = None

@@ -6,10 +6,11 @@ Source: proc(5), /proc/net/dev; Documentation/ABI/testing/sysfs-class-net of the
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
-COUNTER_BITS = 64
+COUNTER_BITS: Final = 64
 """The kernel's own width on every 64-bit machine."""
 _SENT = 8  # column of bytes sent in /proc/net/dev, after the name
 

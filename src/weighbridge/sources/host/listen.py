@@ -30,11 +30,11 @@ _log = structlog.get_logger("weighbridge.host")
 class HostCollector:
     """Reads /proc/net/dev and tells the intake. One poll at a time; what cannot be read is absence, never zero."""
 
-    def __init__(self, intake: Intake, clock: Clock, folder: Path, server: str, organization: str, root: Path) -> None:
+    def __init__(self, intake: Intake, clock: Clock, folder: Path, server: str, root: Path) -> None:
         self._intake = intake
         self._clock = clock
         self._state = folder / _STATE_FILE
-        self._sender = Sender(organization)
+        self._sender = Sender(None)
         self._subject = f"server/{server}"
         self._root = root
         self._known = self._load()

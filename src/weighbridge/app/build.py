@@ -1,0 +1,178 @@
+"""Puts the running parts together: the only place that names concrete classes."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from weighbridge.app.adminkey import find_admin_key
+from weighbridge.app.rates import rates_of
+from weighbridge.dialects import DIALECTS
+from weighbridge.dialects.altostrat.routes import make_dialect as make_altostrat
+from weighbridge.dialects.native.routes import native_dialect
+from weighbridge.http.server import HttpSettings, make_app
+from weighbridge.http.services import Services
+from weighbridge.metering.fold import fold
+from weighbridge.metering.intake import Intake
+from weighbridge.metering.jobs import Job, Jobs
+from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
+from weighbridge.sources.host.listen import HostCollector, is_supported
+from weighbridge.storage.catalog.store import SqlCatalog
+from weighbridge.storage.duckdb.store import DuckDBStore
+from weighbridge.storage.journal.store import SqliteJournal
+
+if TYPE_CHECKING:
+    from weighbridge.app.config import Settings
+    from weighbridge.http.route import Dialect
+    from weighbridge.http.server import App
+    from weighbridge.ports import Clock
+
+FOLD_EVERY_S = 0.15
+"""Accepted usage is in every answer within a second; this leaves room for the fold itself, and gathers small batches."""
+CHECKPOINT_EVERY_S = 1.0
+FLUSH_EVERY_S = 20.0
+"""What is fresh is summed up with every question; 20 s of it at 10,000 events a second cost a question under 2 ms."""
+TRIM_EVERY_S = 5.0
+COMPACT_EVERY_S = 30.0
+RETAIN_EVERY_S = 3600.0
+
+LOCAL = "local"
+"""Organization, project and region of this machine's own traffic."""
+LOCAL_SERVER = "sv_local"
+ROOT = Path("/")
+
+_log = structlog.get_logger("weighbridge")
+
+
+class Application:
+    """Everything that runs, over one data folder. Raises StorageError (domain/errors.py) when the folder is at fault."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._opened = ExitStack()
+        try:
+            self._open()
+        except BaseException:
+            self._opened.close()
+            raise
+
+    def _open(self) -> None:
+        folder = self.settings.data
+        self._journal = SqliteJournal(folder / "journal")  # first: it locks the folder
+        self._opened.callback(self._journal.close)
+        self.admin_key = find_admin_key(folder, self.settings.admin_key)
+        self._catalog = SqlCatalog(folder / "catalog.sqlite", self._clock)
+        self._opened.callback(self._catalog.close)
+        self._catalog.admin_key(self.admin_key.secret)
+        self._store = DuckDBStore(
+            folder / "usage", memory_limit_mb=self.settings.duckdb_memory_mb, threads=self.settings.duckdb_threads
+        )
+        self._opened.callback(self._store.close)
+        mark = self._store.mark()
+        self._journal.ensure_after(mark.position, mark.totals)
+        self._intake = Intake(self._catalog, self._journal, self._clock, mark)
+        self._opened.callback(self._intake.close)
+        self.services = Services(
+            catalog=self._catalog,
+            store=self._store,
+            journal=self._journal,
+            intake=self._intake,
+            clock=self._clock,
+            health=self,
+        )
+        self._jobs = Jobs(self._table(), time.monotonic)
+        served = dialects(self.settings)
+        self.app: App = make_app(self.services, served, settings=_http_settings(self.settings, served))
+
+    def start(self) -> None:
+        """Jobs and collectors run."""
+        self._jobs.start()
+        self._opened.callback(self._jobs.stop)
+
+    def stop(self) -> None:
+        """Everything accepted is answered, jobs are over, files are closed."""
+        self._opened.close()
+
+    def ready(self) -> tuple[bool, dict[str, str]]:
+        """Whether requests can be served, and a word on each part."""
+        troubles = self._jobs.troubles()
+        parts = {"journal": "open", "store": "open", "catalog": "open", "fold": "running", **troubles}
+        return "fold" not in troubles, parts
+
+    def _table(self) -> list[Job]:
+        """What runs by itself."""
+        table = [
+            Job("fold", "fold", FOLD_EVERY_S, self._fold),
+            Job("checkpoint", "fold", CHECKPOINT_EVERY_S, self._journal.checkpoint),
+            Job("flush", "upkeep", FLUSH_EVERY_S, self._store.flush),
+            Job("trim", "upkeep", TRIM_EVERY_S, lambda: self._journal.trim(self._store.mark().position)),
+            Job("compact", "upkeep", COMPACT_EVERY_S, lambda: self._store.compact(self._now_s())),
+            Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
+        ]
+        collector = self._host_collector()
+        if collector is not None:
+            collector.poll()  # the baseline: from here on every byte counts
+            table.append(Job("host", "host", self.settings.host_interval_s, collector.poll))
+        return table
+
+    def _fold(self) -> None:
+        while fold(self._journal, self._store):
+            self._intake.note_folded(self._store.mark())
+
+    def _retain(self) -> None:
+        settings = self.settings
+        for tier_s, days in (
+            (300, settings.retention_days_5m), (1800, settings.retention_days_30m), (86400, settings.retention_days_1d),
+        ):
+            if days is not None:
+                self._store.retain(tier_s, self._now_s() - days * 86400)
+
+    def _now_s(self) -> int:
+        return self._clock.now_us() // 1_000_000
+
+    def _host_collector(self) -> HostCollector | None:
+        """The collector of this machine's own traffic, its server entered at the first start; None where it is off."""
+        if self.settings.no_host:
+            return None
+        if not is_supported(ROOT):
+            _log.warning("host_not_metered", reason="this system has no /proc/net/dev; use --no-host to hide this")
+            return None
+        view = self._catalog.view()
+        if LOCAL_SERVER not in view.servers:
+            self._catalog.apply(local_catalog(socket.gethostname()))
+        server = self._catalog.view().servers[LOCAL_SERVER]
+        if server.deleted_at_s is not None:
+            _log.info("host_not_metered", reason=f"server {LOCAL_SERVER} was deleted from the catalog")
+            return None
+        return HostCollector(self._intake, self._clock, self.settings.data, LOCAL_SERVER, ROOT)
+
+
+def local_catalog(hostname: str) -> dict[str, object]:
+    """The catalog document of this machine itself."""
+    server = {"id": LOCAL_SERVER, "hostname": hostname or LOCAL, "region": LOCAL}
+    project = {"id": "proj_local", "slug": LOCAL, "servers": [server]}
+    organization = {"id": LOCAL, "slug": LOCAL, "name": "This machine", "projects": [project]}
+    region = {"id": "reg_local", "slug": LOCAL, "name": "This machine"}
+    return {"regions": [region], "organizations": [organization]}
+
+
+def dialects(settings: Settings) -> list[Dialect]:
+    """Every dialect that is served, ours with the routes of the sources."""
+    served = dict(DIALECTS)
+    served["native"] = native_dialect(EVENT_ROUTES)
+    served["altostrat"] = make_altostrat(settings.jwt)
+    return list(served.values())
+
+
+def _http_settings(settings: Settings, served: list[Dialect]) -> HttpSettings:
+    return HttpSettings(
+        rate_limits=settings.rate_limits == "on",
+        rates=rates_of(settings, served),
+        handler_threads=settings.handler_threads,
+    )
