@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import (
     BusyError,
+    ConflictError,
     InvalidInputError,
     NotAuthenticatedError,
     NotPermittedError,
@@ -83,6 +84,7 @@ _STATUS: Mapping[type[Exception], int] = {
     NotVisibleError: 404,
     NoRouteError: 404,
     WrongMethodError: 405,
+    ConflictError: 409,
     TooLargeError: 413,
     WrongContentTypeError: 415,
     RateLimitedError: 429,

@@ -221,7 +221,8 @@ class _Hoist:
             if self._schemas.setdefault(key, moved) != moved:
                 msg = f"two different schemas are named {key}"
                 raise ValueError(msg)
-        return {name: self._moved(value) for name, value in schema.items() if name != "$defs"}
+        moved: dict[str, Any] = self._moved({name: value for name, value in schema.items() if name != "$defs"})
+        return moved
 
     def _moved(self, part: Any) -> Any:  # noqa: ANN401  any JSON value
         if isinstance(part, list | tuple):

@@ -122,10 +122,19 @@ PROBLEM = Documented(
                 "status": {"type": "integer", "description": "The HTTP status"},
                 "detail": {"type": "string", "description": "What is wrong this time, for a person"},
                 "where": {"type": "string", "description": "The parameter or field at fault"},
-                "errors": {"type": "array", "items": {"type": "object"}, "description": "Each fault, where there are several"},
+                "errors": {
+                    "type": "array",
+                    "description": "Each fault, where there are several",
+                    "items": {
+                        "type": "object",
+                        "required": ["detail"],
+                        "properties": {"where": {"type": "string"}, "detail": {"type": "string"}},
+                    },
+                },
             },
         },
     },
+    example={"type": "about:blank", "title": "Not Found", "status": 404, "detail": "no server 'sv_x'"},
 )
 """How errors look outside the vendors' paths."""
 

@@ -25,6 +25,7 @@ MAX_HEADER_BYTES = 64 * 1024
 """Request line and headers together: room for long filters and tokens, not for filling memory."""
 SILENCE_S = 30
 """In the middle of a request: a sender that says nothing for so long is gone, or holds the connection on purpose."""
+NOT_STARTED = "the server did not start; its log says why"
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -126,12 +127,15 @@ def bind(host: str, port: int) -> socket.socket:
 def serve(app: Callable[..., Any], host: str, port: int, *, on_ready: Callable[[str], None] | None = None) -> None:
     """Serves `app` until SIGTERM or SIGINT, then lets requests finish for up to GRACE_S seconds and returns.
 
-    `on_ready` hears the base URL once connections are accepted. OSError: the address cannot be had.
+    `on_ready` hears the base URL once connections are accepted. OSError: the address cannot be had. RuntimeError: the
+    app's lifespan failed.
     """
     listener = bind(host, port)
     try:
         server = _ready_server(app, (lambda: on_ready(url_of(listener))) if on_ready else lambda: None)
         server.run(sockets=[listener])
+    except SystemExit as exc:  # uvicorn's way of saying that the lifespan failed
+        raise RuntimeError(NOT_STARTED) from exc
     finally:
         listener.close()
 
@@ -147,8 +151,7 @@ def running(app: Callable[..., Any], host: str = "127.0.0.1", port: int = 0) -> 
     started.wait()
     try:
         if not server.started:
-            msg = "the server did not start; its log says why"
-            raise RuntimeError(msg)
+            raise RuntimeError(NOT_STARTED)
         yield url_of(listener)
     finally:
         server.should_exit = True
@@ -165,6 +168,8 @@ def url_of(listener: socket.socket) -> str:
 def _run_then_tell(server: uvicorn.Server, listener: socket.socket, started: threading.Event) -> None:
     try:
         server.run(sockets=[listener])
+    except SystemExit:  # uvicorn's way of saying that the lifespan failed; `running` raises for it
+        pass
     finally:
         started.set()
 

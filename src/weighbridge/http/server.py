@@ -50,6 +50,7 @@ MAX_WAITING_CALLS = 1000
 INLINE_DECODE_LIMIT = 16 * 1024
 """Encoded bodies up to this size are decoded on the event loop, larger ones in a thread."""
 
+_CONTROLS = dict.fromkeys([*range(32), 127], " ")
 _log = structlog.get_logger("weighbridge.http")
 
 
@@ -312,8 +313,8 @@ def _with_headers(answer: Answer, headers: tuple[tuple[str, str], ...]) -> Answe
 
 
 def _encode_header(value: str) -> bytes:
-    """Bytes that cannot end the header early, whatever a handler put into it."""
-    return value.replace("\r", " ").replace("\n", " ").encode("latin-1", "replace")
+    """Bytes that cannot end the header early, whatever a handler put into it: control characters become spaces."""
+    return value.translate(_CONTROLS).encode("latin-1", "replace")
 
 
 def _log_fault(draft: _Draft, bound: Bound | None, exc: Exception) -> None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from weighbridge.domain.errors import InvalidInputError, StorageError, WeighbridgeError
+from weighbridge.domain.errors import (
+    ConflictError,
+    InvalidDocumentError,
+    InvalidInputError,
+    StorageError,
+    WeighbridgeError,
+)
 from weighbridge.http.failures import status_of
 from weighbridge.http.route import Answer
 
@@ -26,11 +32,12 @@ def refuse(_call: Call, exc: Exception) -> Answer:
         "status": status,
         "detail": _detail(exc),
     }
-    if isinstance(exc, InvalidInputError) and exc.where is not None:
+    if isinstance(exc, InvalidInputError | ConflictError) and exc.where is not None:
         problem["where"] = exc.where
-    errors = getattr(exc, "errors", None)
-    if isinstance(errors, list | tuple) and errors:
-        problem["errors"] = list(errors)
+    if isinstance(exc, InvalidDocumentError):
+        problem["errors"] = [
+            {"detail": detail} if where is None else {"where": where, "detail": detail} for where, detail in exc.errors
+        ]
     return Answer(status, msgspec.json.encode(problem), PROBLEM_TYPE)
 
 
