@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from weighbridge.storage.journal.runs import Run
+
 FREEZE_IDS = 131_072
 """Ids in the active table when it is frozen: 20 MB of Python integers, and a run of 2.3 MB written in 50 ms."""
 FREEZE_EVENTS = 524_288
@@ -48,6 +50,7 @@ class EventIndex:
         self._folder = folder
         self._freeze_ids = freeze_ids
         self._lock = threading.Condition(threading.Lock())
+        self._changing = threading.Lock()  # whoever writes or closes runs, or needs them to stay; taken before _lock
         self._levels = Levels(folder, self._lock, fan_in)
         self._open = IdTable()
         self._begun = IdTable()
@@ -146,19 +149,18 @@ class EventIndex:
             return self._lock.wait_for(lambda: not self._frozen, timeout_s)
 
     def check(self) -> list[Finding]:
-        """Every run is whole and ascending. Reads all of them."""
-        with self._lock:
-            runs = self._levels.runs
-        findings = [_finding(str(self._damage))] if self._damage else []
-        for run in runs:
-            try:
-                with faults.told(self._folder):
-                    wrong = run.check()
-            except StorageError as error:
-                wrong = str(error)
-            if wrong:
-                findings.append(_finding(wrong))
-        return findings
+        """Every run is whole and ascending. Reads all of them; none is written or merged meanwhile."""
+        with self._changing:
+            return [finding for run in self._levels.runs for finding in self._check_run(run)]
+
+    def _check_run(self, run: Run) -> list[Finding]:
+        try:
+            with faults.told(self._folder):
+                wrong = run.check()
+        except StorageError as error:
+            wrong = str(error)
+        remedy = "restore the data folder from a backup; until then a repeated event may be counted twice"
+        return [Finding("event-id index", wrong, remedy)] if wrong else []
 
     def close(self) -> None:
         """Let go of the files. What is not in a run yet is replayed from the journal next time."""
@@ -244,6 +246,9 @@ class EventIndex:
 
     def _await_room(self) -> None:
         """The active table may grow: it is not full, or can be frozen soon."""
+        if self._closing:
+            message = f"the event-id index in {self._folder} is closed"
+            raise StorageError(message)
         if len(self._active) < self._freeze_ids or len(self._frozen) < MAX_FROZEN:
             return
         self._lock.wait_for(lambda: len(self._frozen) < MAX_FROZEN or self._failure, STALL_S)
@@ -259,7 +264,7 @@ class EventIndex:
     def _work(self) -> None:
         while not self._closing:
             try:
-                with faults.told(self._folder):
+                with self._changing, faults.told(self._folder):
                     busy = self._write_oldest() or self._merge()
             except StorageError as error:
                 self._fail(error)
@@ -272,12 +277,14 @@ class EventIndex:
         if not self._frozen:
             return False
         table, position = self._frozen[0]
-        self._levels.add(table, position)
-        with self._lock:
-            self._frozen = self._frozen[1:]
-            self._failure = None
-            self._lock.notify_all()
+        self._levels.add(table, position, self._forget_oldest)
         return True
+
+    def _forget_oldest(self) -> None:
+        """Called under the lock: the oldest frozen table is a run now."""
+        self._frozen = self._frozen[1:]
+        self._failure = None
+        self._lock.notify_all()
 
     def _merge(self) -> bool:
         """A piece of merging. A damaged run ends all merging: `check` tells, and claims go on."""
@@ -299,8 +306,3 @@ class EventIndex:
             self._failure = error
             self._lock.notify_all()
             self._lock.wait_for(lambda: self._closing, RETRY_S)
-
-
-def _finding(detail: str) -> Finding:
-    remedy = "restore the data folder from a backup; until then a repeated event may be counted twice"
-    return Finding("event-id index", detail, remedy)

@@ -20,6 +20,7 @@ from weighbridge.storage.journal.runs import Run, RunWriter, merged
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
     from pathlib import Path
 
     from weighbridge.storage.journal.tables import IdTable
@@ -117,15 +118,18 @@ class Levels:
             run.close()
         self.runs = ()
 
-    def add(self, table: IdTable, position: int) -> None:
-        """The ids of a table are in a run of level 0, and rows up to `position` are covered, durably."""
+    def add(self, table: IdTable, position: int, then: Callable[[], None]) -> None:
+        """The ids of a table are in a run of level 0, and rows up to `position` are covered, durably.
+
+        `then` is called under the lock as searches begin to see the run, so that no id is seen twice or not at all.
+        """
         if len(table) == 0:
-            self._publish(self.runs, position, None)
+            self._publish(self.runs, position, None, then)
             return
         path = self._new_path()
         self._write(table, path)
         run = Run(path, 0)
-        self._publish((*self.runs, run), position, run)
+        self._publish((*self.runs, run), position, run, then)
 
     @staticmethod
     def _write(table: IdTable, path: Path) -> None:
@@ -172,7 +176,9 @@ class Levels:
                 merge.abandon()
         self._merges.clear()
 
-    def _publish(self, runs: tuple[Run, ...], position: int, fresh: Run | None) -> None:
+    def _publish(
+        self, runs: tuple[Run, ...], position: int, fresh: Run | None, then: Callable[[], None] | None = None,
+    ) -> None:
         """The manifest names `runs` (of which one is `fresh`) and `position`, durably; only then searches see them."""
         entries = tuple(RunEntry(run.path.name, run.level, run.ids) for run in runs)
         try:
@@ -189,6 +195,8 @@ class Levels:
         with self._lock:
             self.runs = runs
             self.position = position
+            if then:
+                then()
 
 
 def _read_manifest(folder: Path) -> ManifestBody:

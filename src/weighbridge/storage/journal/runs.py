@@ -177,6 +177,8 @@ class RunWriter:
 
     def add(self, key_hi: np.ndarray, key_lo: np.ndarray) -> None:
         """Append ids whose hi is not below any added before."""
+        if len(key_hi) == 0:
+            return
         pairs = np.column_stack((key_hi, key_lo)).astype("<u8", copy=False)
         self._digest.update(pairs.data)
         self._file.write(pairs.data)

@@ -128,9 +128,9 @@ class SqliteJournal:
 
     def claim(self, key_hi: np.ndarray, key_lo: np.ndarray) -> np.ndarray:
         """Enter ids into the index; see ports.Journal. Keys of which both halves are 0 are new always."""
-        named = (key_hi | key_lo) != 0
-        if named.all():
+        if key_hi.all():
             return self._ids.claim(key_hi, key_lo)
+        named = (key_hi | key_lo) != 0
         found = np.zeros(len(key_hi), np.uint8)
         found[named] = self._ids.claim(key_hi[named], key_lo[named])
         return found
