@@ -1,0 +1,1 @@
+"""Altostrat's Managed VPN API: the bandwidth of a VPN instance."""

@@ -1,0 +1,1 @@
+"""Apitally's API: the traffic of an app."""

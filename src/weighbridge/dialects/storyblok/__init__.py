@@ -1,0 +1,1 @@
+"""Storyblok's management API: the traffic of an organization's spaces."""
