@@ -124,7 +124,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("duckdb_memory_mb", Integer(64, 1_000_000, 160), "160", "Memory that the usage store may use, in MB."),
     Setting("duckdb_threads", Integer(1, 256, 2), "2", "Cores that the usage store may use."),
     Setting("handler_threads", Integer(1, 256, 8), "8", "Requests that are worked on at once."),
-    Setting("jwt.issuer", Text("https://login.example.com"), None, "Whose tokens are believed (`iss`); unset: nobody's."),
+    Setting("jwt.issuer", Text("https://login.example.com"), None, "Whose tokens are believed (`iss`)."),
     Setting("jwt.audience", Text("weighbridge"), None, "What `aud` must hold. Unset: not checked."),
     Setting("jwt.algorithms", Names("HS256", "RS256", "ES256", "EdDSA"), "HS256,RS256,ES256,EdDSA",
             "Signature algorithms that are accepted."),
