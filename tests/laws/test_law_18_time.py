@@ -6,11 +6,12 @@ import contextlib
 import datetime as dt
 from itertools import pairwise
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from laws import referee
-from laws.zones import NAMES, moments
+from laws.zones import NAMES, ODD, moments
 from weighbridge.domain import timegrid
 from weighbridge.domain.errors import InvalidInputError
 from weighbridge.domain.timegrid import (
@@ -34,14 +35,31 @@ NO_DAY = [("Pacific/Apia", dt.date(2011, 12, 30)), ("Pacific/Kiritimati", dt.dat
 
 @settings(max_examples=120, deadline=None)
 @given(moment=moments(), window=st.sampled_from(WINDOWS), slots=st.integers(1, 600))
-@example(moment=("America/St_Johns", 1_162_090_800), window="5m", slots=48)
-@example(moment=("Pacific/Apia", 1_325_030_400), window="1d", slots=1200)
-@example(moment=("America/Sao_Paulo", 1_541_203_200), window="1d", slots=900)
 def test_windows_are_what_the_wall_clock_says(moment: tuple[str, int], window: str, slots: int) -> None:
     name, start_s = moment
     tz = zone(name)
     end_s = start_s + slots * referee.SLOT_S * (DAYS[window] if window in ("1mo", "1y") and slots < 60 else 1)
     assert windows(start_s, end_s, window, tz) == referee.slot_windows(start_s, end_s, window, tz)
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize(("name", "date"), ODD)
+def test_windows_are_right_over_every_oddity(name: str, date: str, window: str) -> None:
+    tz = zone(name)
+    start_s = day_start(dt.date.fromisoformat(date) - dt.timedelta(1), tz)
+    end_s = start_s + 3 * 86_400
+    assert windows(start_s, end_s, window, tz) == referee.slot_windows(start_s, end_s, window, tz)
+
+
+@pytest.mark.parametrize(("name", "date"), ODD)
+def test_every_time_on_an_odd_wall_clock_is_read_as_the_first_or_as_if_the_clock_had_not_been_set(
+    name: str, date: str,
+) -> None:
+    tz, midnight = zone(name), dt.datetime.fromisoformat(date)
+    for quarters in range(-96, 192):
+        wall = midnight + dt.timedelta(minutes=15 * quarters)
+        instant = wall.replace(tzinfo=tz).astimezone(dt.UTC)  # PEP 495, fold 0
+        assert parse_instant(wall.isoformat(), tz) == int(instant.timestamp()) * 1_000_000
 
 
 @settings(max_examples=150, deadline=None)

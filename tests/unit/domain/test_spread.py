@@ -19,6 +19,7 @@ SLOT_US = 300_000_000
     (5, 0, 3 * SLOT_US, [(0, 2), (300, 2), (600, 1)]),
     (1, SLOT_US // 2, 3 * SLOT_US // 2, [(0, 1), (300, 0)]),           # halves: to the earlier
     (3, SLOT_US // 2, 5 * SLOT_US // 2, [(0, 1), (300, 1), (600, 1)]),   # 0.75, 1.5, 0.75
+    (1, SLOT_US // 2, 7 * SLOT_US // 2, [(0, 0), (300, 1), (600, 0), (900, 0)]),
     (10, SLOT_US // 3, 2 * SLOT_US, [(0, 4), (300, 6)]),                # 4 and 6
     (1, SLOT_US - 1, 2 * SLOT_US, [(0, 0), (300, 1)]),                  # not to the earlier, but to the larger share
 ])
