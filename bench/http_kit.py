@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from hashlib import sha256
 from time import perf_counter, process_time
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import uvloop
 from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route as StarletteRoute
 
@@ -25,8 +24,17 @@ from weighbridge.http.server import make_app
 from weighbridge.http.services import Services
 from weighbridge.model import CatalogView, Key, Scope
 
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from weighbridge.http.route import Handler
+
+    App = Callable[..., Awaitable[None]]
+
 BODY = b"x" * 2048
-SECRET = "bench-key"  # noqa: S105  of this benchmark only
+SECRET = "bench-key"
 
 
 class _Clock:
@@ -62,11 +70,13 @@ async def _starlette(request: Request) -> Response:
     return Response(BODY, media_type="application/json")
 
 
-def _route(path: str, handler: Any, scope: Scope | None = None, rate: RateLimit | None = None, method: str = "GET") -> Route:
+def _route(
+    path: str, handler: Handler, scope: Scope | None = None, rate: RateLimit | None = None, method: str = "GET"
+) -> Route:
     return Route(method=method, path=path, name=path, summary=path, handler=handler, scope=scope, rate=rate)
 
 
-def _kit() -> Any:
+def _kit() -> App:
     routes = (
         _route("/open", _on_loop),
         _route("/keyed", _on_loop, Scope.TRAFFIC_READ),
@@ -80,10 +90,9 @@ def _kit() -> Any:
     return make_app(services, [Dialect("native", ("/",), routes, refuse)])
 
 
-async def _measure(  # noqa: PLR0913  one case
-    app: Any, method: str, path: str, query: bytes, body: bytes, rounds: int, at_once: int
-) -> tuple[float, float]:
+async def _measure(app: App, request: tuple[str, str, bytes, bytes], rounds: int, at_once: int) -> tuple[float, float]:
     """Wall and CPU microseconds per request."""
+    method, path, query, body = request
     headers = [
         (b"host", b"127.0.0.1:8080"),
         (b"user-agent", b"bench"),
@@ -92,21 +101,27 @@ async def _measure(  # noqa: PLR0913  one case
         (b"content-type", b"application/json"),
     ]
     scope = {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query,
-        "headers": headers, "root_path": "", "http_version": "1.1", "scheme": "http", "server": ("127.0.0.1", 8080),
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query,
+        "headers": headers,
+        "root_path": "",
+        "http_version": "1.1",
+        "scheme": "http",
+        "server": ("127.0.0.1", 8080),
     }
 
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    async def send(_message: Any) -> None:
+    async def send(_message: object) -> None:
         pass
-
-    call: Callable[..., Awaitable[None]] = app
 
     async def ask(times: int) -> None:
         for _ in range(times):
-            await call(dict(scope), receive, send)
+            await app(dict(scope), receive, send)
 
     await ask(rounds // 10)
     wall, cpu = perf_counter(), process_time()
@@ -120,7 +135,9 @@ async def _measure(  # noqa: PLR0913  one case
 async def _main(rounds: int) -> None:
     kit = _kit()
     reference = Starlette(routes=[StarletteRoute("/open", _starlette)])
-    query = b"filter%5Bdate%5D%5Bgte%5D=2025-01-01T00%3A00%3A00Z&filter%5Bdate%5D%5Blte%5D=2025-02-01&filter%5Bproject%5D=p"
+    query = (
+        b"filter%5Bdate%5D%5Bgte%5D=2025-01-01T00%3A00%3A00Z&filter%5Bdate%5D%5Blte%5D=2025-02-01&filter%5Bproject%5D=p"
+    )
     cases = (
         ("starlette, open, no key check", reference, "GET", "/open", b"", b""),
         ("starlette, open, 3 parameters", reference, "GET", "/open", query, b""),
@@ -135,14 +152,12 @@ async def _main(rounds: int) -> None:
     )
     print(f"{'case':<34}{'wall µs':>9}{'CPU µs':>9}")
     for name, app, method, path, asked, body in cases:
-        wall, cpu = await _measure(app, method, path, asked, body, rounds, at_once=1)
+        wall, cpu = await _measure(app, (method, path, asked, body), rounds, at_once=1)
         print(f"{name:<34}{wall:>9.1f}{cpu:>9.1f}")
-    wall, cpu = await _measure(kit, "GET", "/thread", b"", b"", rounds, at_once=16)
+    wall, cpu = await _measure(kit, ("GET", "/thread", b"", b""), rounds, at_once=16)
     print(f"{'kit, key, in a thread, 16 at once':<34}{wall:>9.1f}{cpu:>9.1f}")
 
 
 if __name__ == "__main__":
-    import uvloop
-
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))

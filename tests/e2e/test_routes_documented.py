@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -14,13 +14,17 @@ from weighbridge.dialects import DIALECTS
 from weighbridge.dialects.native.routes import native_dialect
 from weighbridge.http.openapi import describe, operation_id, with_openapi
 from weighbridge.http.paths import RouteTable
-from weighbridge.http.route import Dialect, Documented, Route
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
 from weighbridge.web.pages import WEB_ROUTES
 
+if TYPE_CHECKING:
+    from weighbridge.http.route import Dialect, Documented, Route
+
 SERVED = with_openapi(tuple((DIALECTS | {"native": native_dialect((*EVENT_ROUTES, *WEB_ROUTES))}).values()))
 DOCUMENT = json.loads(json.dumps(describe(SERVED)))
-CASES = [pytest.param(dialect, route, id=f"{route.method} {route.path}") for dialect in SERVED for route in dialect.routes]
+CASES = [
+    pytest.param(dialect, route, id=f"{route.method} {route.path}") for dialect in SERVED for route in dialect.routes
+]
 each_route = pytest.mark.parametrize(("dialect", "route"), CASES)
 
 
@@ -33,7 +37,9 @@ def _check_example(documented: Documented) -> None:
     if not _is_json(content_type):
         return
     Draft202012Validator.check_schema(schema)
-    faults = [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(documented.example)]
+    faults = [
+        f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(documented.example)
+    ]
     assert faults == []
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from support.kit import ADMIN, READER, SENDER, app_of, services_with
 
+from support.kit import ADMIN, READER, SENDER, app_of, services_with
 from weighbridge.dialects.native.errors import refuse
 from weighbridge.dialects.native.routes import HEALTH_ROUTES
 from weighbridge.http.openapi import with_openapi
@@ -19,10 +18,18 @@ from weighbridge.http.route import Answer, Call, Dialect, Documented, Param, Rat
 from weighbridge.model import Scope
 from weighbridge.web.pages import WEB_ROUTES
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 def _echo(call: Call) -> Answer:
     """Uses all that a handler may use."""
-    seen = [call.path, *call.path_params.values(), *(part for pair in call.query for part in pair), *call.headers.values()]
+    seen = [
+        call.path,
+        *call.path_params.values(),
+        *(part for pair in call.query for part in pair),
+        *call.headers.values(),
+    ]
     return Answer(200, "\n".join(seen).encode() + call.body, headers=(("X-Last", seen[-1]),))
 
 
@@ -36,9 +43,18 @@ def _refuse(call: Call, exc: Exception) -> Answer:
 
 ECHO = (
     Route("GET", "/echo/{a}", "echo", "Echo", _echo_on_loop, None, params=(Param("a", "A", where="path"),)),
-    Route("POST", "/echo/{a}/{b}", "echo_post", "Echo", _echo, Scope.INGEST,
-          body=Documented("Any", {"application/json": {}}), body_limit=64, rate=RateLimit(3, 60)),
-)  # fmt: skip
+    Route(
+        "POST",
+        "/echo/{a}/{b}",
+        "echo_post",
+        "Echo",
+        _echo,
+        Scope.INGEST,
+        body=Documented("Any", {"application/json": {}}),
+        body_limit=64,
+        rate=RateLimit(3, 60),
+    ),
+)
 VENDOR = Dialect(
     "vendor", ("/vendor",), (Route("GET", "/vendor/{a}", "vendor_a", "A", _echo_on_loop, Scope.TRAFFIC_READ),), _refuse
 )
@@ -46,16 +62,29 @@ NATIVE = Dialect("native", ("/",), (*HEALTH_ROUTES, *WEB_ROUTES, *ECHO), refuse)
 DIALECTS = with_openapi([NATIVE, VENDOR])
 ROOT = [b"livez", b"readyz", b"version", b"metrics", b"openapi.json", b"api", b"v1", b"reference", b"echo", b"vendor"]
 
-piece = st.one_of(st.sampled_from(ROOT), st.sampled_from([b"%00", b"%ff", b"%2F", b"%", b"..", b"", b":x", b"\xff"]), st.binary(max_size=6))
+piece = st.one_of(
+    st.sampled_from(ROOT),
+    st.sampled_from([b"%00", b"%ff", b"%2F", b"%", b"..", b"", b":x", b"\xff"]),
+    st.binary(max_size=6),
+)
 raw_paths = st.lists(piece, max_size=5).map(lambda parts: b"/" + b"/".join(parts))
-queries = st.one_of(st.binary(max_size=40), st.sampled_from([b"a=%00", b"a=%ff&a=%", b"from=x&to=y", b"&" * 2000, b"=&=&&"]))
+queries = st.one_of(
+    st.binary(max_size=40), st.sampled_from([b"a=%00", b"a=%ff&a=%", b"from=x&to=y", b"&" * 2000, b"=&=&&"])
+)
 keys = st.sampled_from([key.encode() for key in (ADMIN, READER, SENDER)])
 headers = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from([b"authorization", b"api-key"]), st.one_of(keys, keys.map(lambda key: b"Bearer " + key))),
         st.tuples(
-            st.sampled_from([b"authorization", b"content-encoding", b"content-type", b"content-length", b"accept", b"x"]),
-            st.one_of(st.binary(max_size=12), st.sampled_from([b"gzip", b"zstd", b"application/json", b"99", b"Bearer", b"\xff"])),
+            st.sampled_from([b"authorization", b"api-key"]), st.one_of(keys, keys.map(lambda key: b"Bearer " + key))
+        ),
+        st.tuples(
+            st.sampled_from(
+                [b"authorization", b"content-encoding", b"content-type", b"content-length", b"accept", b"x"]
+            ),
+            st.one_of(
+                st.binary(max_size=12),
+                st.sampled_from([b"gzip", b"zstd", b"application/json", b"99", b"Bearer", b"\xff"]),
+            ),
         ),
     ),
     max_size=5,
@@ -74,12 +103,30 @@ def runner() -> Any:
 @settings(max_examples=400, deadline=None)
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"]),
-    raw_path=raw_paths, query=queries, sent=headers, body=bodies, breaks_off=st.booleans(),
-)  # fmt: skip
-@example(method="POST", raw_path=b"/echo/%ff/%2F", query=b"", sent=[(b"api-key", SENDER.encode())], body=[b"x"], breaks_off=False)
+    raw_path=raw_paths,
+    query=queries,
+    sent=headers,
+    body=bodies,
+    breaks_off=st.booleans(),
+)
+@example(
+    method="POST",
+    raw_path=b"/echo/%ff/%2F",
+    query=b"",
+    sent=[(b"api-key", SENDER.encode())],
+    body=[b"x"],
+    breaks_off=False,
+)
 @example(method="GET", raw_path=b"", query=b"", sent=[], body=[b""], breaks_off=False)
 def test_never_a_fault(
-    runner: Any, method: str, raw_path: bytes, query: bytes, sent: list[tuple[bytes, bytes]], body: list[bytes], breaks_off: bool  # noqa: FBT001
+    *,
+    runner: Any,
+    method: str,
+    raw_path: bytes,
+    query: bytes,
+    sent: list[tuple[bytes, bytes]],
+    body: list[bytes],
+    breaks_off: bool,
 ) -> None:
     messages = [{"type": "http.request", "body": part, "more_body": True} for part in body]
     if breaks_off:

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 STORAGE_RETRY_S = 5
-"""When to come back after a store was at fault: long enough for a disk that stalls, short enough for a sender's queue."""
+"""When to come back after a store was at fault: enough for a disk that stalls, and short for a sender's queue."""
 
 
 class UnreadableBodyError(InvalidInputError):
-    """The body cannot be parsed at all (not JSON, truncated gzip, …); 400 where a body that says wrong things is 422."""
+    """The body cannot be parsed at all (no JSON, a gzip cut off): 400, where a body that says wrong things is 422."""
 
 
-class HttpFailure(WeighbridgeError):
+class HttpFailure(WeighbridgeError):  # noqa: N818  a root: its members are the errors
     """Root of the errors that only HTTP knows."""
 
 

@@ -30,8 +30,8 @@ class RateLimiter:
     def take(self, key_id: str, endpoint: Hashable, rate: RateLimit, now_us: int) -> tuple[RateState, bool]:
         """How the key stands after this call, and whether the call is allowed.
 
-        In every stretch of `window_s` seconds at most `calls` are allowed. A clock that steps back lengthens the wait by
-        as much, no more: instants of the future count as now.
+        In every stretch of `window_s` seconds at most `calls` are allowed. Where the clock steps back, instants of the
+        future count as now, so that nobody waits longer than a window.
         """
         tracked = (key_id, endpoint)
         calls = self._calls.get(tracked)
@@ -50,7 +50,8 @@ class RateLimiter:
         if allowed:
             calls.append(now_us)
         frees_at_us = (calls[0] if calls else now_us) + window_us
-        return RateState(rate.calls, rate.window_s, max(0, rate.calls - len(calls)), -(-frees_at_us // 1_000_000)), allowed
+        remaining = max(0, rate.calls - len(calls))
+        return RateState(rate.calls, rate.window_s, remaining, -(-frees_at_us // 1_000_000)), allowed
 
 
 def refusal(state: RateState, now_us: int) -> RateLimitedError:

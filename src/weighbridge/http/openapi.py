@@ -118,7 +118,9 @@ def _operation(dialect: Dialect, route: Route, components: dict[str, dict[str, A
     if route.scope is not None:
         description = f"{description}\n\nNeeds a key with the scope `{route.scope.value}`.".strip()
     if route.rate is not None:
-        description = f"{description}\n\nAt most {route.rate.calls} requests in {route.rate.window_s} s with one key.".strip()
+        description = (
+            f"{description}\n\nAt most {route.rate.calls} requests in {route.rate.window_s} s with one key.".strip()
+        )
     if description:
         operation["description"] = description
     parameters = [_parameter(param, hoist) for param in _all_params(route)]
@@ -164,9 +166,7 @@ def _parameter(param: Param | _PathParam, hoist: _Hoist) -> dict[str, Any]:
     return parameter
 
 
-def _responses(
-    dialect: Dialect, route: Route, components: dict[str, dict[str, Any]], hoist: _Hoist
-) -> dict[str, Any]:
+def _responses(dialect: Dialect, route: Route, components: dict[str, dict[str, Any]], hoist: _Hoist) -> dict[str, Any]:
     responses = {str(status): _response(status, answer, hoist) for status, answer in route.answers.items()}
     for status in kit_statuses(route):
         if status in route.answers:
@@ -217,8 +217,8 @@ class _Hoist:
         """The schema without `$defs`. ValueError: two different ones of one dialect have the same name."""
         for name, definition in schema.get("$defs", {}).items():
             key = f"{self._prefix}.{name}"
-            moved = self._moved(definition)
-            if self._schemas.setdefault(key, moved) != moved:
+            placed = self._moved(definition)
+            if self._schemas.setdefault(key, placed) != placed:
                 msg = f"two different schemas are named {key}"
                 raise ValueError(msg)
         moved: dict[str, Any] = self._moved({name: value for name, value in schema.items() if name != "$defs"})

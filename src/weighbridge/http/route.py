@@ -147,8 +147,8 @@ Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer]]
 class Route:
     """One method on one path (with `{name}` parts). `scope` None: open to anyone, otherwise the key must hold it.
 
-    `sees` names the kinds of catalog objects that the path, the query or the body can name (`project`, `server`, …): the
-    isolation test walks all routes and tries a foreign object of each.
+    `sees` names the kinds of catalog objects that the path, the query or the body can name (`project`, `server`, …):
+    the isolation test walks all routes and tries a foreign object of each.
     """
 
     method: str
@@ -174,8 +174,8 @@ class Dialect:
     `prefixes`: paths below them speak this dialect also when no route matches (404, 405). `refuse` turns an error of
     domain/errors.py, or one of http/failures.py, into the vendor's answer; it never raises. `accepts_auth` names the
     ways a key may come: "raw", "bearer", "api-key". `error_content` (and, where a status looks different, the entry of
-    `error_content_by_status`) is how OpenAPI documents what `refuse` answers. `rate_headers` words how a key stands at a
-    limited route; its headers go out with every answer of such a route, 429 included.
+    `error_content_by_status`) is how OpenAPI documents what `refuse` answers. `rate_headers` words how a key stands at
+    a limited route; its headers go out with every answer of such a route, 429 included.
     """
 
     name: str

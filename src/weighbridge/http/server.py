@@ -1,6 +1,6 @@
 """The ASGI app: from a request to a route's handler and back, in whatever words the route's dialect uses.
 
-The order, for each request: path → route (else 404), method (else 405), key (401), scope (403), rate (429), query (422),
+The order, for each request: path → route (else 404), method (405), key (401), scope (403), rate (429), query (422),
 body (400, 413, 415), handler. Whatever goes wrong on the way is worded by the dialect. It is written straight on ASGI:
 the framework's own routing, request and response objects cost more than the rest of this page together.
 """
@@ -158,7 +158,7 @@ class App:
             answer = self._refuse(dialect, draft, exc, found)
         except Exception as exc:  # noqa: BLE001  whatever it is, the caller gets an answer and the log the rest
             _log_fault(draft, bound, exc)
-            answer = self._refuse(dialect, draft, InternalError("something went wrong here; the log has the rest"), found)
+            answer = self._refuse(dialect, draft, InternalError("something went wrong here"), found)
         if dialect.rate_headers is not None and draft.rate_state is not None:
             answer = _with_headers(answer, dialect.rate_headers(draft.rate_state))
         private = bound is not None and bound.route.scope is not None
@@ -295,7 +295,7 @@ def _headers(raw: Sequence[tuple[bytes, bytes]]) -> Mapping[str, str]:
 
 
 def _check_content_type(bound: Bound, draft: _Draft) -> None:
-    """WrongContentTypeError where a body came with a type that the route does not list; no type at all is let through."""
+    """WrongContentTypeError where a body came with a type that the route does not list; none at all is let through."""
     route = bound.route
     if not draft.body or route.body is None or not route.body.content or route.any_content_type:
         return

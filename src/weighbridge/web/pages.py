@@ -48,7 +48,11 @@ WEB_ROUTES: tuple[Route, ...] = (
     _page("/api/reference", "reference_page", "The API reference, as a page", "reference.html", HTML),
     _page("/api/pages.css", "pages_css", "Style of the pages", "pages.css", "text/css; charset=utf-8"),
     _page(
-        "/api/reference.js", "reference_js", "Script of the API reference", "reference.js", "text/javascript; charset=utf-8"
+        "/api/reference.js",
+        "reference_js",
+        "Script of the API reference",
+        "reference.js",
+        "text/javascript; charset=utf-8",
     ),
 )
 """What app/build.py hands to native_dialect."""

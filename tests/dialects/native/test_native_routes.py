@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.kit import ADMIN, READER, app_of, client_of, services_with
 
+from support.kit import ADMIN, READER, app_of, client_of, services_with
 from weighbridge import __version__
 from weighbridge.dialects.native.routes import native_dialect
 from weighbridge.web.pages import WEB_ROUTES
@@ -41,11 +41,14 @@ def test_the_process_answers_and_says_what_it_is() -> None:
     assert ask("/version").json() == {"name": "weighbridge", "version": __version__}
 
 
-@pytest.mark.parametrize(("is_ready", "status", "body"), [
-    (True, 200, {"status": "ok", "parts": {"journal": "open"}}),
-    (False, 503, {"status": "not ready", "parts": {"journal": "opening"}}),
-])  # fmt: skip
-def test_readiness_is_that_of_the_parts(is_ready: bool, status: int, body: dict[str, object]) -> None:  # noqa: FBT001
+@pytest.mark.parametrize(
+    ("is_ready", "status", "body"),
+    [
+        (True, 200, {"status": "ok", "parts": {"journal": "open"}}),
+        (False, 503, {"status": "not ready", "parts": {"journal": "opening"}}),
+    ],
+)
+def test_readiness_is_that_of_the_parts(is_ready: bool, status: int, body: dict[str, object]) -> None:
     response = ask("/readyz", health=Sickly(is_ready))
     assert (response.status_code, response.json()) == (status, body)
 
@@ -60,7 +63,12 @@ def test_metrics_are_for_admins() -> None:
 
 @pytest.mark.parametrize(
     ("path", "content_type"),
-    [("/", "text/html"), ("/api/reference", "text/html"), ("/api/pages.css", "text/css"), ("/api/reference.js", "text/javascript")],
+    [
+        ("/", "text/html"),
+        ("/api/reference", "text/html"),
+        ("/api/pages.css", "text/css"),
+        ("/api/reference.js", "text/javascript"),
+    ],
 )
 def test_pages_load_nothing_from_elsewhere(path: str, content_type: str) -> None:
     response = ask(path)
@@ -70,7 +78,9 @@ def test_pages_load_nothing_from_elsewhere(path: str, content_type: str) -> None
     assert "default-src 'none'" in policy
     assert not re.search(r"https?:|unsafe|\*", policy)
     assert not re.search(r"https?://|src=\"//|@import|url\(", response.text)
-    assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|\beval\(|<script>| style=\"| on\w+=\"", response.text)
+    assert not re.search(
+        r"innerHTML|insertAdjacentHTML|document\.write|\beval\(|<script>| style=\"| on\w+=\"", response.text
+    )
 
 
 def test_every_address_that_a_page_names_is_there() -> None:

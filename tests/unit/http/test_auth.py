@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from support.kit import NOW_S, key, view_with
 
+from support.kit import NOW_S, key, view_with
 from weighbridge.domain.errors import NotPermittedError
 from weighbridge.http.auth import principal_of, require_scope
 from weighbridge.http.route import Principal

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31
-from support.kit import app_of, client_of
 
+from support.kit import app_of, client_of
 from weighbridge.dialects.native.errors import refuse
 from weighbridge.http.openapi import describe, kit_statuses, with_openapi
 from weighbridge.http.route import Answer, Call, Dialect, Documented, Param, RateLimit, Route
@@ -18,17 +18,31 @@ def _answer(_call: Call) -> Answer:
     return Answer(200, b"{}")
 
 
-THING = {"$ref": "#/$defs/Thing", "$defs": {"Thing": {"type": "object", "properties": {"parts": {"$ref": "#/$defs/Parts"}}},
-                                            "Parts": {"type": "array", "items": {"type": "string"}}}}
+THING = {
+    "$ref": "#/$defs/Thing",
+    "$defs": {
+        "Thing": {"type": "object", "properties": {"parts": {"$ref": "#/$defs/Parts"}}},
+        "Parts": {"type": "array", "items": {"type": "string"}},
+    },
+}
 OPEN = Route("GET", "/open", "open", "Open", _answer, None, answers={200: Documented("Fine")})
 FULL = Route(
-    "PUT", "/things/{id}", "put_thing", "Change a thing", _answer, Scope.CATALOG_WRITE,
+    "PUT",
+    "/things/{id}",
+    "put_thing",
+    "Change a thing",
+    _answer,
+    Scope.CATALOG_WRITE,
     params=(Param("id", "Which", where="path", example="a"), Param("dry_run", "Only say", {"type": "boolean"})),
     body=Documented("The thing", {"application/json": THING, "application/yaml": {"type": "string"}}, {"parts": ["a"]}),
-    answers={200: Documented("Changed", {"application/json": THING}, {"parts": []}, {"X-Odd": "What is odd"}),
-             404: Documented("No such thing here")},
-    rate=RateLimit(5, 10), sees=("thing",), description="Long words.",
-)  # fmt: skip
+    answers={
+        200: Documented("Changed", {"application/json": THING}, {"parts": []}, {"X-Odd": "What is odd"}),
+        404: Documented("No such thing here"),
+    },
+    rate=RateLimit(5, 10),
+    sees=("thing",),
+    description="Long words.",
+)
 NATIVE = Dialect("native", ("/",), (OPEN, FULL), refuse)
 VENDOR = Dialect(
     "vendor",
@@ -53,7 +67,11 @@ def test_it_is_valid_openapi() -> None:
 
 @pytest.mark.parametrize(
     ("route", "statuses"),
-    [(OPEN, (503,)), (FULL, (400, 401, 403, 404, 413, 415, 422, 429, 503)), (VENDOR.routes[0], (401, 403, 404, 422, 503))],
+    [
+        (OPEN, (503,)),
+        (FULL, (400, 401, 403, 404, 413, 415, 422, 429, 503)),
+        (VENDOR.routes[0], (401, 403, 404, 422, 503)),
+    ],
 )
 def test_what_the_kit_answers_by_itself_follows_from_the_route(route: Route, statuses: tuple[int, ...]) -> None:
     assert kit_statuses(route) == statuses
@@ -64,8 +82,13 @@ def test_an_operation_has_all_that_its_route_says() -> None:
     assert operation["operationId"] == "native.put_thing"
     assert operation["security"] == [{"raw": []}, {"bearer": []}, {"api-key": []}]
     assert operation["parameters"][0] == {
-        "name": "id", "in": "path", "description": "Which", "required": True, "schema": {"type": "string"}, "example": "a",
-    }  # fmt: skip
+        "name": "id",
+        "in": "path",
+        "description": "Which",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": "a",
+    }
     assert operation["requestBody"]["content"]["application/json"]["example"] == {"parts": ["a"]}
     assert sorted(operation["responses"]) == ["200", "400", "401", "403", "404", "413", "415", "422", "429", "503"]
     assert operation["responses"]["404"]["description"] == "No such thing here"
@@ -85,7 +108,9 @@ def test_definitions_are_moved_to_where_references_find_them() -> None:
 
 def test_two_schemas_of_one_name_are_refused() -> None:
     other = {"$ref": "#/$defs/Thing", "$defs": {"Thing": {"type": "string"}}}
-    clash = Route("GET", "/clash", "clash", "Clash", _answer, None, answers={200: Documented("", {"application/json": other})})
+    clash = Route(
+        "GET", "/clash", "clash", "Clash", _answer, None, answers={200: Documented("", {"application/json": other})}
+    )
     with pytest.raises(ValueError, match=r"native\.Thing"):
         describe([Dialect("native", ("/",), (FULL, clash), refuse)])
 
@@ -102,8 +127,9 @@ def test_a_vendors_name_is_not_said_twice_and_undocumented_path_parts_are_parame
     operation = _operation("/vendor/{what}", "get")
     assert operation["operationId"] == "vendor_get"
     assert [(each["name"], each["in"], each["required"]) for each in operation["parameters"]] == [
-        ("what", "path", True), ("x", "query", False),
-    ]  # fmt: skip
+        ("what", "path", True),
+        ("x", "query", False),
+    ]
 
 
 def test_it_is_served_and_names_itself() -> None:

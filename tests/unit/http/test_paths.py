@@ -16,25 +16,30 @@ def _refuse(_call: Call, _exc: Exception) -> Answer:
 
 def _dialect(name: str, prefixes: tuple[str, ...], *routes: tuple[str, str]) -> Dialect:
     return Dialect(
-        name, prefixes, tuple(Route(method, path, f"{method} {path}", path, _answer, None) for method, path in routes), _refuse
+        name,
+        prefixes,
+        tuple(Route(method, path, f"{method} {path}", path, _answer, None) for method, path in routes),
+        _refuse,
     )
 
 
-TABLE = RouteTable([
-    _dialect(
-        "native",
-        ("/",),
-        ("GET", "/livez"),
-        ("GET", "/api/v1/servers"),
-        ("POST", "/api/v1/servers"),
-        ("GET", "/api/v1/servers/{id}"),
-        ("GET", "/api/v1/servers/new"),
-        ("DELETE", "/api/v1/servers/{id}"),
-    ),
-    _dialect("latitude", ("/traffic",), ("GET", "/traffic"), ("GET", "/traffic/quota")),
-    _dialect("apitally", ("/v1/apps",), ("GET", "/v1/apps/{app_id}/traffic"), ("GET", "/v1/apps/{app_id}/{what}")),
-    _dialect("storyblok", ("/v1/orgs",), ("GET", "/v1/orgs/me/statistics/:all_traffic")),
-])
+TABLE = RouteTable(
+    [
+        _dialect(
+            "native",
+            ("/",),
+            ("GET", "/livez"),
+            ("GET", "/api/v1/servers"),
+            ("POST", "/api/v1/servers"),
+            ("GET", "/api/v1/servers/{id}"),
+            ("GET", "/api/v1/servers/new"),
+            ("DELETE", "/api/v1/servers/{id}"),
+        ),
+        _dialect("latitude", ("/traffic",), ("GET", "/traffic"), ("GET", "/traffic/quota")),
+        _dialect("apitally", ("/v1/apps",), ("GET", "/v1/apps/{app_id}/traffic"), ("GET", "/v1/apps/{app_id}/{what}")),
+        _dialect("storyblok", ("/v1/orgs",), ("GET", "/v1/orgs/me/statistics/:all_traffic")),
+    ]
+)
 
 
 @pytest.mark.parametrize(
@@ -68,10 +73,19 @@ def test_finds_the_route(raw: bytes, route: str, params: dict[str, str]) -> None
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"/", b"/traffic/", b"/Traffic", b"/traffic%2Fquota", b"/v1/apps//traffic", b"/v1/apps/%00/traffic",
-        b"/v1/apps/1/traffic/", b"/livez/x", b"/\xff\xfe", b"/v1/apps/a/b/traffic",
+        b"",
+        b"/",
+        b"/traffic/",
+        b"/Traffic",
+        b"/traffic%2Fquota",
+        b"/v1/apps//traffic",
+        b"/v1/apps/%00/traffic",
+        b"/v1/apps/1/traffic/",
+        b"/livez/x",
+        b"/\xff\xfe",
+        b"/v1/apps/a/b/traffic",
     ],
-)  # fmt: skip
+)
 def test_finds_nothing(raw: bytes) -> None:
     assert TABLE.find(raw).candidates == ()
 
@@ -89,10 +103,17 @@ def test_methods_of_less_literal_paths_are_candidates_where_the_literal_one_lack
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        ("/traffic", "latitude"), ("/traffic/nothing", "latitude"), ("/trafficking", "latitude"), ("/v1/apps", "apitally"),
-        ("/v1/orgs/x", "storyblok"), ("/v1/metrics", "native"), ("/", "native"), ("", "native"), ("/x", "native"),
+        ("/traffic", "latitude"),
+        ("/traffic/nothing", "latitude"),
+        ("/trafficking", "latitude"),
+        ("/v1/apps", "apitally"),
+        ("/v1/orgs/x", "storyblok"),
+        ("/v1/metrics", "native"),
+        ("/", "native"),
+        ("", "native"),
+        ("/x", "native"),
     ],
-)  # fmt: skip
+)
 def test_errors_speak_the_dialect_of_the_longest_prefix(path: str, name: str) -> None:
     assert TABLE.dialect_of(path).name == name
 

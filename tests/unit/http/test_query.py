@@ -11,7 +11,10 @@ from weighbridge.http.query import MAX_PARAMETERS, parse_query
     [
         (b"", ()),
         (b"a=1&b=2&a=3", (("a", "1"), ("b", "2"), ("a", "3"))),
-        (b"filter%5Bdate%5D%5Bgte%5D=2025-01-01T00%3A00%3A00%2B05%3A00", (("filter[date][gte]", "2025-01-01T00:00:00+05:00"),)),
+        (
+            b"filter%5Bdate%5D%5Bgte%5D=2025-01-01T00%3A00%3A00%2B05%3A00",
+            (("filter[date][gte]", "2025-01-01T00:00:00+05:00"),),
+        ),
         (b"t=2025-01-01T00:00:00+05:00", (("t", "2025-01-01T00:00:00 05:00"),)),
         (b"a=", (("a", ""),)),
         (b"a", (("a", ""),)),

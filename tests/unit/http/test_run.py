@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+
 from support.kit import SENDER, app_of
 from support.server import running
-
 from weighbridge.dialects.native.errors import refuse
 from weighbridge.dialects.native.routes import native_dialect
 from weighbridge.http import run
@@ -61,13 +61,29 @@ def exchange(port: int, sent: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("line", "status"),
     [
-        (b"GET /livez", b"200"), (b"GET //livez", b"200"), (b"GET ///livez", b"200"), (b"GET /livez?a=%ff%00", b"200 422"),
-        (b"GET /livez?%zz", b"200"), (b"GET /livez#x", b"200"), (b"GET http://elsewhere/livez", b"200"), (b"GET /%00", b"404"),
-        (b"GET /%ff%fe", b"404"), (b"GET /%zz", b"404"), (b"GET /livez%2F", b"404"), (b"OPTIONS *", b"404"), (b"HEAD /livez", b"200"),
-        (b"GET /\xff\xfe", b"400 404"), (b"GET /livez?\xff", b"400 200"), (b"CONNECT a:1", b"400"), (b"BREW /livez", b"400 405"),
-        (b"GET livez", b"400"), (b"\x16\x03\x01", b"400"), (b"TRACE /livez", b"405"), (b"GET /" + b"a" * MAX_HEADER_BYTES, b"400"),
+        (b"GET /livez", b"200"),
+        (b"GET //livez", b"200"),
+        (b"GET ///livez", b"200"),
+        (b"GET /livez?a=%ff%00", b"200 422"),
+        (b"GET /livez?%zz", b"200"),
+        (b"GET /livez#x", b"200"),
+        (b"GET http://elsewhere/livez", b"200"),
+        (b"GET /%00", b"404"),
+        (b"GET /%ff%fe", b"404"),
+        (b"GET /%zz", b"404"),
+        (b"GET /livez%2F", b"404"),
+        (b"OPTIONS *", b"404"),
+        (b"HEAD /livez", b"200"),
+        (b"GET /\xff\xfe", b"400 404"),
+        (b"GET /livez?\xff", b"400 200"),
+        (b"CONNECT a:1", b"400"),
+        (b"BREW /livez", b"400 405"),
+        (b"GET livez", b"400"),
+        (b"\x16\x03\x01", b"400"),
+        (b"TRACE /livez", b"405"),
+        (b"GET /" + b"a" * MAX_HEADER_BYTES, b"400"),
     ],
-)  # fmt: skip
+)
 def test_no_request_line_makes_a_500(port: int, line: bytes, status: bytes) -> None:
     answer = exchange(port, line + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
     assert answer.split(b" ", 2)[1] in status.split()
@@ -76,11 +92,19 @@ def test_no_request_line_makes_a_500(port: int, line: bytes, status: bytes) -> N
 @pytest.mark.parametrize(
     "headers",
     [
-        b"X: \xff\xfe\r\n", b"Authorization: \xff\r\n", b"Api-Key: \x80\r\n", b"X: \x01\r\n", b": a\r\n", b"X\r\n",
-        b"Content-Length: 5\r\nContent-Length: 6\r\n", b"Content-Length: -1\r\n", b"Transfer-Encoding: gzip\r\n",
-        b"Upgrade: websocket\r\nConnection: upgrade\r\n", b"Authorization: " + b"a" * 60_000 + b"\r\n",
+        b"X: \xff\xfe\r\n",
+        b"Authorization: \xff\r\n",
+        b"Api-Key: \x80\r\n",
+        b"X: \x01\r\n",
+        b": a\r\n",
+        b"X\r\n",
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: -1\r\n",
+        b"Transfer-Encoding: gzip\r\n",
+        b"Upgrade: websocket\r\nConnection: upgrade\r\n",
+        b"Authorization: " + b"a" * 60_000 + b"\r\n",
     ],
-)  # fmt: skip
+)
 def test_no_header_makes_a_500(port: int, headers: bytes) -> None:
     answer = exchange(port, b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" + headers + b"\r\n")
     assert answer.split(b" ", 2)[1] in {b"400", b"401"}
@@ -120,10 +144,12 @@ def test_a_connection_that_breaks_off_in_the_middle_of_a_body_is_forgotten(port:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"", b"GET /livez HTTP/1.1\r\nHost:", b"POST /posted HTTP/1.1\r\nApi-Key: sender-key\r\nContent-Length: 10\r\n\r\nabc",
+        b"",
+        b"GET /livez HTTP/1.1\r\nHost:",
+        b"POST /posted HTTP/1.1\r\nApi-Key: sender-key\r\nContent-Length: 10\r\n\r\nabc",
         b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\nGET /livez HTTP/1.1\r\n",
     ],
-)  # fmt: skip
+)
 def test_silence_in_the_middle_of_a_request_ends_the_connection(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(run, "SILENCE_S", 0.05)
     with running(app_of([native_dialect((POSTED,))])) as url:
@@ -182,7 +208,8 @@ async def slow(call):
     return Answer(200, b"finished")
 
 route = Route("GET", "/slow", "slow", "Slow", slow, None)
-serve(app_of([Dialect("native", ("/",), (route,), refuse)]), "127.0.0.1", 0, on_ready=lambda url: print(url, flush=True))
+app = app_of([Dialect("native", ("/",), (route,), refuse)])
+serve(app, "127.0.0.1", 0, on_ready=lambda url: print(url, flush=True))
 print("ended", flush=True)
 """
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from support.kit import ADMIN, READER, SENDER, HandClock, app_of, client_of, services_with
 
+from support.kit import ADMIN, READER, SENDER, HandClock, app_of, client_of, services_with
 from weighbridge.dialects.native.errors import refuse
 from weighbridge.domain.errors import (
     BusyError,
@@ -44,7 +44,7 @@ FAULTS: dict[str, Callable[[], Exception]] = {
     "store": lambda: StorageError(f"cannot open {SECRET_DETAIL}"),
     "unknown": lambda: WeighbridgeError("a new kind"),
     "bug": lambda: ZeroDivisionError("division by zero"),
-    "stop": lambda: StopIteration(),
+    "stop": StopIteration,
 }
 
 
@@ -66,7 +66,8 @@ async def echo_on_loop(call: Call) -> Answer:
 
 
 def fail(call: Call) -> Answer:
-    raise FAULTS[call.path_params["kind"]]()
+    fault = FAULTS[call.path_params["kind"]]()
+    raise fault
 
 
 async def fail_on_loop(call: Call) -> Answer:
@@ -308,10 +309,17 @@ def test_a_large_encoded_body_is_decoded_beside_the_loop() -> None:
 @pytest.mark.parametrize(
     ("kind", "status", "retry_after"),
     [
-        ("invalid", 422, None), ("range", 422, None), ("unreadable", 400, None), ("unseen", 404, None),
-        ("busy", 503, "7"), ("disk", 503, "5"), ("store", 503, "5"), ("unknown", 500, None), ("bug", 500, None),
+        ("invalid", 422, None),
+        ("range", 422, None),
+        ("unreadable", 400, None),
+        ("unseen", 404, None),
+        ("busy", 503, "7"),
+        ("disk", 503, "5"),
+        ("store", 503, "5"),
+        ("unknown", 500, None),
+        ("bug", 500, None),
     ],
-)  # fmt: skip
+)
 def test_what_a_handler_raises(place: str, kind: str, status: int, retry_after: str | None) -> None:
     with structlog.testing.capture_logs() as logged:
         response = ask("GET", f"/{place}/{kind}")
@@ -371,7 +379,9 @@ def test_calls_beyond_the_bound_are_refused_as_busy() -> None:
         gate.wait()
         return Answer(200, b"")
 
-    app = app_of([Dialect("native", ("/",), (_route("GET", "/wait", wait, None),), refuse)], handler_threads=2, waiting=3)
+    app = app_of(
+        [Dialect("native", ("/",), (_route("GET", "/wait", wait, None),), refuse)], handler_threads=2, waiting=3
+    )
 
     async def go() -> list[int]:
         async with client_of(app) as client:

@@ -73,7 +73,9 @@ HEALTH_ROUTES: tuple[Route, ...] = (
         scope=None,
         answers={
             200: Documented(
-                "Ready", {"application/json": _READINESS}, {"status": "ok", "parts": {"journal": "open", "fold": "running"}}
+                "Ready",
+                {"application/json": _READINESS},
+                {"status": "ok", "parts": {"journal": "open", "fold": "running"}},
             ),
             503: Documented(
                 "Not ready, or busy",
@@ -90,7 +92,9 @@ HEALTH_ROUTES: tuple[Route, ...] = (
         handler=answer_version,
         scope=None,
         answers={
-            200: Documented("Name and version", {"application/json": _VERSION}, {"name": "weighbridge", "version": __version__})
+            200: Documented(
+                "Name and version", {"application/json": _VERSION}, {"name": "weighbridge", "version": __version__}
+            )
         },
     ),
     Route(
@@ -113,7 +117,9 @@ HEALTH_ROUTES: tuple[Route, ...] = (
 
 def native_dialect(extra_routes: tuple[Route, ...] = ()) -> Dialect:
     """Our own dialect with `extra_routes`: those of sources and of the web pages, which only app/build.py knows."""
-    return Dialect(name="native", prefixes=("/",), routes=(*HEALTH_ROUTES, *ASKING_ROUTES, *extra_routes), refuse=refuse)
+    return Dialect(
+        name="native", prefixes=("/",), routes=(*HEALTH_ROUTES, *ASKING_ROUTES, *extra_routes), refuse=refuse
+    )
 
 
 DIALECT = native_dialect()
