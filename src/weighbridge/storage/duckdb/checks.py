@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from weighbridge.ports import Finding
+from weighbridge.storage.duckdb.database import row
 from weighbridge.storage.duckdb.question import query
 from weighbridge.storage.duckdb.tiers import DAY, FIVE, HALF
 
@@ -52,22 +53,21 @@ def _totals(cursor: duckdb.DuckDBPyConnection) -> list[Finding]:
 def _rollup(cursor: duckdb.DuckDBPyConnection, coarse: Tier, fine: Tier, before_s: int) -> Iterator[Finding]:
     """Findings by chunk of the coarser tier, so that memory stays bounded; from the finer tier's horizon on."""
     slots = coarse.slot_s // fine.slot_s
-    bounds = cursor.execute(query("check_bounds").format(coarse=coarse.table, fine=fine.table, slots=slots)).fetchone()
-    if bounds is None or bounds[0] is None:
+    first, last = row(cursor, query("check_bounds").format(coarse=coarse.table, fine=fine.table, slots=slots))
+    if first is None:
         return
-    first, last = max(bounds[0], before_s // coarse.slot_s), bounds[1]
-    lo = first
+    lo = max(first, before_s // coarse.slot_s)
     while lo <= last:
         hi = min((lo // coarse.chunk_slots + 1) * coarse.chunk_slots, last + 1)
-        row = cursor.execute(query("check_rollup").format(
-            coarse=coarse.table, fine=fine.table, lo=lo, hi=hi, slots=slots)).fetchone()
-        if row is not None and row[0]:
-            yield _describe(coarse, fine, row)
+        differing = row(cursor, query("check_rollup").format(
+            coarse=coarse.table, fine=fine.table, lo=lo, hi=hi, slots=slots))
+        if differing[0]:
+            yield _describe(coarse, fine, differing)
         lo = hi
 
 
-def _describe(coarse: Tier, fine: Tier, row: tuple[int | None, ...]) -> Finding:
-    count, series, slot, *amounts = row
+def _describe(coarse: Tier, fine: Tier, differing: tuple[int | None, ...]) -> Finding:
+    count, series, slot, *amounts = differing
     figures = ", ".join(
         f"{name} {amounts[2 * i]} in {coarse.table} and {amounts[2 * i + 1]} in {fine.table}"
         for i, name in enumerate(_AMOUNTS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -53,7 +53,7 @@ class Database:
             self._idle.put(cursor)  # who still waits for one gets an error, rather than nothing for ever
         self.folding.close()
         self.tending.close()
-        self._root.execute("CHECKPOINT")
+        checkpoint(self._root)
         self._root.close()
 
 
@@ -77,10 +77,29 @@ def roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
         return  # the failure has ended it already
 
 
-def number(cursor: duckdb.DuckDBPyConnection, sql: str) -> int:
-    """The one number that a statement answers: a count, or how many rows it changed."""
-    row = cursor.execute(sql).fetchone()
-    return 0 if row is None or row[0] is None else int(row[0])
+def number(cursor: duckdb.DuckDBPyConnection, sql: str) -> int | None:
+    """The one number that a statement answers: a sum, a count, or how many rows it changed; None for NULL."""
+    answer: int | None = row(cursor, sql)[0]
+    return answer
+
+
+def row(cursor: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...]:
+    """The one row that a statement answers.
+
+    Never `fetchone` outside a transaction: it leaves the result open, and with it a snapshot that keeps DuckDB from
+    checkpoints for as long as the cursor lies idle.
+    """
+    [only] = cursor.execute(sql).fetchall()
+    return only
+
+
+def checkpoint(cursor: duckdb.DuckDBPyConnection) -> bool:
+    """The write-ahead log is in the file, and the room of rewritten rows free; False if a question was in the way."""
+    try:
+        cursor.execute("CHECKPOINT")
+    except duckdb.TransactionException:
+        return False
+    return True
 
 
 def _open(folder: Path, memory_limit_mb: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -118,8 +137,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         return
     if "schema_version" not in tables:
         raise DamagedStoreError(f"{folder / FILE} is not a usage store: move it away, or choose another data folder")
-    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
-    version = row[0] if row else None
+    version = number(connection, "SELECT max(version) FROM schema_version")
     if version != SCHEMA_VERSION:
         raise FolderNotWritableError(
             f"{folder / FILE} has schema version {version}, this program knows {SCHEMA_VERSION}: use the newer Weighbridge"

@@ -51,10 +51,13 @@ class Question:
         if not asked.all():
             series, groups, from_s, until_s = series[asked], groups[asked], from_s[asked], until_s[asked]
         self._series, self._groups = series, groups
+        self._only_group: int | None = None
         self._selects: list[str] = []
         self._members: dict[str, np.ndarray] = {}
         if not len(series):
             return
+        if (groups == groups[0]).all():
+            self._only_group = int(groups[0])
         if (from_s == from_s[0]).all() and (until_s == until_s[0]).all():
             self._select_alike(int(from_s[0]), int(until_s[0]), horizons)
         else:
@@ -66,20 +69,21 @@ class Question:
         return not self._selects
 
     def sums(self, cursor: duckdb.DuckDBPyConnection) -> Sums:
-        """Sums by group and bucket."""
+        """Sums by group and bucket, in that order."""
         members = self._members  # noqa: F841  DuckDB finds it by its name
-        columns = cursor.execute(query("sums").format(rows=self._rows())).fetchnumpy()
-        if self._step_s:
-            starts = (columns["bucket"].astype("i8") * self._step_s).tolist()
-        else:
-            starts = [self._start_s] * len(columns["grp"])
+        keys = "bucket" if self._only_group is not None else "grp, bucket"
+        columns = cursor.execute(query("sums").format(keys=keys, rows=self._rows())).fetchnumpy()
+        buckets = columns["bucket"].astype("i8")
+        groups = columns["grp"] if self._only_group is None else np.full(len(buckets), self._only_group)
+        order = np.lexsort((buckets, groups))
+        starts_s = buckets * self._step_s if self._step_s else np.full(len(buckets), self._start_s)
         return Sums(
-            columns["grp"].tolist(),
-            starts,
-            _whole(columns["in_low"], columns["in_high"]),
-            _whole(columns["out_low"], columns["out_high"]),
-            _whole(columns["requests_low"], columns["requests_high"]),
-            columns["flags"].tolist(),
+            groups[order].tolist(),
+            starts_s[order].tolist(),
+            _whole(columns["in_low"][order], columns["in_high"][order]),
+            _whole(columns["out_low"][order], columns["out_high"][order]),
+            _whole(columns["requests_low"][order], columns["requests_high"][order]),
+            columns["flags"][order].tolist(),
         )
 
     def alive(self, cursor: duckdb.DuckDBPyConnection) -> int:
@@ -93,20 +97,28 @@ class Question:
 
     def _number(self, cursor: duckdb.DuckDBPyConnection, name: str) -> int | None:
         members = self._members  # noqa: F841  DuckDB finds it by its name
-        row = cursor.execute(query(name).format(rows=self._rows())).fetchone()
-        return None if row is None else row[0]
+        [(answer,)] = cursor.execute(query(name).format(rows=self._rows())).fetchall()
+        return answer  # type: ignore[no-any-return]
 
     def _rows(self) -> str:
         return "\nUNION ALL\n".join(self._selects)
 
     def _select_alike(self, from_s: int, until_s: int, horizons: Horizons) -> None:
-        """All members share one stretch of time: its bounds are constants."""
+        """All members share one stretch of time: its bounds are constants.
+
+        Series that fill their range need no look-up if they are in one group, which saves a third of the time.
+        """
         self._members = {"series": self._series, "grp": self._groups}
+        group, join = "m.grp", "JOIN members m ON m.series = t.series"
+        if self._only_group is not None:
+            group = str(self._only_group)
+            filled = len(self._series) == self._series.max() - self._series.min() + 1
+            if filled and len(np.unique(self._series)) == len(self._series):
+                join = ""
         stretches = plan(from_s, until_s, self._step_s, horizons)
         stretches.append(Stretch(_FRESH, from_s // SLOT_S, until_s // SLOT_S))
         for stretch in stretches:
-            self._selects.append(query("rows").format(
-                group="m.grp", join="JOIN members m ON m.series = t.series", **self._numbers(stretch)))
+            self._selects.append(query("rows").format(group=group, join=join, **self._numbers(stretch)))
 
     def _select_clipped(self, from_s: np.ndarray, until_s: np.ndarray, horizons: Horizons) -> None:
         """Members with stretches of their own: the bounds become columns, one row for each stretch of a tier."""

@@ -16,7 +16,7 @@ from weighbridge.domain.errors import DamagedStoreError, StorageError
 from weighbridge.measurement import Mark, Totals, totals_of
 from weighbridge.ports import Sums
 from weighbridge.storage.duckdb.checks import findings
-from weighbridge.storage.duckdb.database import Database, number, transaction
+from weighbridge.storage.duckdb.database import Database, checkpoint, number, transaction
 from weighbridge.storage.duckdb.failures import translate
 from weighbridge.storage.duckdb.question import Question, newest_slot_s, query
 from weighbridge.storage.duckdb.tiers import DAY, DAY_S, FIVE, HALF, SLOT_S, Horizons
@@ -41,7 +41,7 @@ class DuckDBStore:
     """A UsageStore (ports.py) in `folder`. It may use `memory_limit_mb` of memory and `threads` cores."""
 
     def __init__(self, folder: Path, *, memory_limit_mb: int = 160, threads: int = 2) -> None:
-        self._folder = folder
+        self.folder = folder
         self._database = Database(folder, memory_limit_mb=memory_limit_mb, threads=threads)
         # Folds and the tending of tiers touch different tables, so they don't wait for each other. Who needs both
         # locks takes `_tending` first.
@@ -51,7 +51,7 @@ class DuckDBStore:
         with self._translated(), self._database.reader() as cursor:
             self._mark = _read_mark(cursor)
             self._horizons = _read_horizons(cursor)
-            self._rows_folded = number(cursor, "SELECT count(*) FROM fresh")
+            self._rows_folded = number(cursor, "SELECT count(*) FROM fresh") or 0
         self._rows_flushed = 0
         self._compaction = Compaction(self._database.tending)
 
@@ -96,6 +96,8 @@ class DuckDBStore:
                     enter(cursor, "loaded", retired)
                     enter(cursor, "retired", retired)
             load_tiers(cursor, kept, self._horizons)
+            # At once, since the next checkpoint copies what is not yet whole: small copies leave small holes in the file.
+            checkpoint(cursor)
 
     def sums(self, members: Members, start_s: int, end_s: int, step_s: int) -> Sums:
         """Sums over [start_s, end_s) by group and bucket, from the coarsest tier that is exact.
@@ -174,6 +176,11 @@ class DuckDBStore:
             self._closed = True
             self._database.close()
 
+    def checkpoint(self) -> bool:
+        """The write-ahead log is in the file; False if a question was in the way. DuckDB does it now and then by itself."""
+        with self._tending, self._folding, self._translated():
+            return checkpoint(self._database.tending)
+
     def _flush(self) -> None:
         self._rows_flushed += append_fresh(self._database.tending, self._horizons)
 
@@ -183,7 +190,8 @@ class DuckDBStore:
         with transaction(cursor):
             cursor.execute(query("retire").format(before_slot=horizons.day_s // DAY_S))
             for tier, before_s in ((FIVE, horizons.five_s), (HALF, horizons.half_s), (DAY, horizons.day_s)):
-                went += number(cursor, query("forget").format(table=tier.table, before_slot=before_s // tier.slot_s))
+                sql = query("forget").format(table=tier.table, before_slot=before_s // tier.slot_s)
+                went += number(cursor, sql) or 0
                 cursor.execute("UPDATE horizon SET before_s = ? WHERE tier_s = ?", [before_s, tier.slot_s])
         return went
 
@@ -203,7 +211,7 @@ class DuckDBStore:
         try:
             yield
         except (duckdb.Error, OSError) as error:
-            raise translate(error, self._folder) from error
+            raise translate(error, self.folder) from error
 
     def _must_be_open(self) -> None:
         if self._closed:

@@ -53,7 +53,7 @@ def append_fresh(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> int:
             }
             cursor.execute(query("flush").format(**numbers))
             cursor.execute(query("flush_dirty").format(**numbers))
-        return number(cursor, "DELETE FROM fresh")
+        return number(cursor, "DELETE FROM fresh") or 0
 
 
 def load_tiers(cursor: duckdb.DuckDBPyConnection, rows: np.ndarray, horizons: Horizons) -> None:
