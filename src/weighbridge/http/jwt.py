@@ -170,7 +170,7 @@ class _KeyFile:
         self._keys: tuple[JwtKey, ...] = ()
 
     def current(self) -> tuple[JwtKey, ...]:
-        """The keys as of now; those from before while a new file is half written. StorageError: there never were any."""
+        """The keys as of now; those from before while a new file is half written. StorageError: there were none yet."""
         try:
             found = self._path.stat()
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
@@ -179,7 +179,7 @@ class _KeyFile:
         except (OSError, ValueError) as error:
             if self._stamp is None:
                 raise StorageError(f"the JWKS file {self._path} cannot be read: {error}") from error
-            _log.warning("the JWKS file cannot be read; the keys from before stay", file=str(self._path), error=str(error))
+            _log.warning("the JWKS file cannot be read; older keys stay", file=str(self._path), error=str(error))
         return self._keys
 
 
