@@ -44,8 +44,9 @@ function curlOf(method, path, operation, body) {
     const found = parameters.find((each) => each.in === "path" && each.name === name);
     return found && found.example !== undefined ? encodeURIComponent(found.example) : whole;
   });
-  const asked = parameters
-    .filter((each) => each.in === "query" && (each.required || each.example !== undefined))
+  const needed = parameters.filter((each) => each.in === "query" && each.required);
+  const shown = parameters.filter((each) => each.in === "query" && each.example !== undefined).slice(0, 2);
+  const asked = (needed.length ? needed : shown)
     .map((each) => `${encodeURIComponent(each.name)}=${encodeURIComponent(each.example === undefined ? "…" : each.example)}`);
   const query = asked.length ? `?${asked.join("&")}` : "";
   const lines = [`curl ${method === "get" ? "" : `-X ${method.toUpperCase()} `}${quoted(location.origin + filled + query)}`];
