@@ -45,8 +45,8 @@ def crashed(tmp_path: Path) -> Path:
     for number in range(1, BATCHES + 1):
         append(journal, number)
         if number == BATCHES // 2:
-            journal._ids.freeze(number)  # noqa: SLF001
-            assert journal._ids.wait_until_idle()  # noqa: SLF001
+            journal._ids.freeze(number)
+            assert journal._ids.wait_until_idle()
             journal.checkpoint()
     shutil.copytree(tmp_path / "living", tmp_path / "crashed")
     journal.close()
@@ -115,8 +115,8 @@ def test_orphans_and_drafts_of_a_crash_go(crashed: Path) -> None:
     journal = SqliteJournal(crashed)
     assert journal.check() == []
     assert sorted(path.name for path in index.iterdir()) == [run.name, "manifest.json"]
-    journal._ids.freeze(journal.mark().position)  # noqa: SLF001
-    assert journal._ids.wait_until_idle()  # noqa: SLF001
+    journal._ids.freeze(journal.mark().position)
+    assert journal._ids.wait_until_idle()
     assert "0000000101.run" in {path.name for path in index.iterdir()}  # numbers are not used again
     journal.close()
 

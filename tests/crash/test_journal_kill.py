@@ -57,7 +57,7 @@ def live_and_die(folder: Path, seed: int) -> list[tuple[int, int]]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
         lines = [child.stdout.readline()]
-        timer = threading.Timer(random.Random(seed).uniform(0, BEFORE_S) ** 2 / BEFORE_S, child.kill)  # noqa: S311
+        timer = threading.Timer(random.Random(seed).uniform(0, BEFORE_S) ** 2 / BEFORE_S, child.kill)
         timer.start()
         lines += child.stdout.readlines()
         timer.cancel()

@@ -17,7 +17,11 @@ MAX_FINDINGS = 100
 """More of one kind tell nothing new."""
 
 _RESTORE = "stop Weighbridge, keep a copy of the data folder, and restore it from the last backup"
-_COLUMNS = "position, events_total, ids_total, bytes_in_total, bytes_out_total, requests_total"
+_FLOOR = (
+    "SELECT position, events_total, ids_total, bytes_in_total, bytes_out_total, requests_total FROM floor")
+_ROWS = (
+    "SELECT position, events_total, ids_total, bytes_in_total, bytes_out_total, requests_total, events, measurements "
+    "FROM rows ORDER BY position")
 _GAP_REMEDY = (
     "the disk or file system lost writes it had confirmed: compare the sums with what the sources say, send again what "
     "is missing (known events are not counted twice), and check the disk")
@@ -41,10 +45,9 @@ def check_rows(connection: sqlite3.Connection) -> list[Finding]:
 def _check_chain(connection: sqlite3.Connection) -> list[Finding]:
     """Each row decodes, and its totals are those of the place before it plus its own."""
     findings: list[Finding] = []
-    floor, *floor_total = connection.execute(f"SELECT {_COLUMNS} FROM floor").fetchone()
+    floor, *floor_total = connection.execute(_FLOOR).fetchone()
     before: tuple[int, Total] | None = None
-    for position, *total, events, blob in connection.execute(
-            f"SELECT {_COLUMNS}, events, measurements FROM rows ORDER BY position"):
+    for position, *total, events, blob in connection.execute(_ROWS):
         if floor < position and (before is None or before[0] < floor):
             before = floor, _total(floor_total)
         found = _total(total)

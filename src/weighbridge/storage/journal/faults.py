@@ -25,10 +25,12 @@ _SQLITE_PRIMARY = 0xFF  # the low byte of an extended result code
 
 
 def disk_full(folder: Path) -> DiskFullError:
+    """A DiskFullError about a folder."""
     return DiskFullError(f"no room is left on the disk of {folder}: make room; what was acknowledged is safe")
 
 
 def not_writable(folder: Path, why: object) -> FolderNotWritableError:
+    """A FolderNotWritableError about a folder."""
     remedy = "give the user that runs Weighbridge write access, or name another folder"
     return FolderNotWritableError(f"{folder} cannot be written to ({why}): {remedy}")
 

@@ -76,6 +76,11 @@ class EventIndex:
             frozen = sum(len(table) for table, _ in self._frozen)
             return sum(run.ids for run in self._levels.runs) + frozen + len(self._active)
 
+    @property
+    def run_count(self) -> int:
+        """How many runs a look-up may have to ask."""
+        return len(self._levels.runs)
+
     def load(self, key_hi: np.ndarray, key_lo: np.ndarray) -> None:
         """Settle ids of journal rows behind `position`, as when they were appended."""
         his, los = key_hi.tolist(), key_lo.tolist()

@@ -13,7 +13,7 @@ import pytest
 from weighbridge.domain.errors import DamagedStoreError, DiskFullError, FolderNotWritableError, StorageError
 from weighbridge.measurement import MEASUREMENT, Mark, Totals
 from weighbridge.ports import CounterState
-from weighbridge.storage.journal import store
+from weighbridge.storage.journal import index, store
 from weighbridge.storage.journal.index import EventIndex
 
 if TYPE_CHECKING:
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from weighbridge.storage.journal.store import SqliteJournal
-
-    Opened = Callable[..., SqliteJournal]
-    Batch = Callable[..., np.ndarray]
-    Accept = Callable[[SqliteJournal, np.ndarray], int]
 
 KEY = ("org", "server:1", "router-7", "eth0")
 
@@ -48,7 +44,7 @@ def files_no_longer_than(length: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_is_appended_is_read_back_with_its_totals(opened: Opened, batch: Batch, accept: Accept) -> None:
+def test_what_is_appended_is_read_back_with_its_totals(opened, batch, accept) -> None:
     journal = opened()
     assert journal.mark() == Mark()
     assert [accept(journal, batch(3)), accept(journal, batch(500, 10, bytes_in=2**61))] == [1, 2]
@@ -64,17 +60,17 @@ def test_what_is_appended_is_read_back_with_its_totals(opened: Opened, batch: Ba
     assert reopened.check() == []
 
 
-@pytest.mark.parametrize(("after", "max_events", "positions"), [
-    (0, 1, [1]), (0, 4, [1, 2]), (0, 5, [1, 2]), (0, 6, [1, 2, 3]), (0, 99, [1, 2, 3, 4]), (2, 0, [3]), (4, 9, [])])
-def test_read_is_bounded_by_events_but_gives_one_row(  # noqa: PLR0913, PLR0917
-        opened: Opened, batch: Batch, accept: Accept, after: int, max_events: int, positions: list[int]) -> None:
+@pytest.mark.parametrize(("asked", "positions"), [
+    ((0, 1), [1]), ((0, 4), [1, 2]), ((0, 5), [1, 2]), ((0, 6), [1, 2, 3]), ((0, 99), [1, 2, 3, 4]), ((2, 0), [3]),
+    ((4, 9), [])])
+def test_read_is_bounded_by_events_but_gives_one_row(opened, batch, accept, asked, positions) -> None:
     journal = opened()
     for number in range(4):
         accept(journal, batch(2, 1 + 2 * number))
-    assert [row.mark.position for row in journal.read(after, max_events)] == positions
+    assert [row.mark.position for row in journal.read(*asked)] == positions
 
 
-def test_claims_are_exact_within_a_call_and_over_time(opened: Opened, batch: Batch) -> None:
+def test_claims_are_exact_within_a_call_and_over_time(opened, batch) -> None:
     journal = opened()
     for count in (4, 40):  # the scalar path and the other
         ids = batch(count, first=count * 1000)
@@ -87,7 +83,7 @@ def test_claims_are_exact_within_a_call_and_over_time(opened: Opened, batch: Bat
         assert [journal.known(hi, lo), journal.known(hi, lo ^ 1), journal.known(hi, lo ^ 2**32)] == [1, 2, 0]
 
 
-def test_events_without_id_are_never_known(opened: Opened, batch: Batch) -> None:
+def test_events_without_id_are_never_known(opened, batch) -> None:
     journal = opened()
     for count in (3, 30):
         nameless = batch(count, first=count * 100)
@@ -99,7 +95,7 @@ def test_events_without_id_are_never_known(opened: Opened, batch: Batch) -> None
     assert journal.check() == []
 
 
-def test_the_parts_of_a_split_measurement_may_share_an_id(opened: Opened, batch: Batch) -> None:
+def test_the_parts_of_a_split_measurement_may_share_an_id(opened, batch) -> None:
     journal = opened()
     whole = batch(2)
     assert claim(journal, whole) == [0, 0]
@@ -109,7 +105,7 @@ def test_the_parts_of_a_split_measurement_may_share_an_id(opened: Opened, batch:
     assert journal.check() == []
 
 
-def test_an_id_that_was_not_claimed_is_refused(opened: Opened, batch: Batch) -> None:
+def test_an_id_that_was_not_claimed_is_refused(opened, batch) -> None:
     journal = opened()
     assert claim(journal, batch(2)) == [0, 0]
     with pytest.raises(ValueError, match="was not claimed"):
@@ -118,7 +114,7 @@ def test_an_id_that_was_not_claimed_is_refused(opened: Opened, batch: Batch) -> 
     assert journal.append(batch(2), {}).position == 1
 
 
-def test_released_claims_are_new_again_and_appended_ids_are_not(opened: Opened, batch: Batch) -> None:
+def test_released_claims_are_new_again_and_appended_ids_are_not(opened, batch) -> None:
     journal = opened()
     assert claim(journal, batch(20)) == [0] * 20
     journal.release(batch(5)["key_hi"], batch(5)["key_lo"])
@@ -128,7 +124,7 @@ def test_released_claims_are_new_again_and_appended_ids_are_not(opened: Opened, 
     assert claim(opened(), batch(20)) == [0] * 5 + [1] * 15  # open claims end with the process
 
 
-def test_counters_are_kept_in_the_same_transaction(opened: Opened, batch: Batch, accept: Accept) -> None:
+def test_counters_are_kept_in_the_same_transaction(opened, batch, accept) -> None:
     journal = opened()
     assert journal.counter(KEY) is None
     assert journal.append(np.zeros(0, MEASUREMENT), {KEY: state(1)}) == Mark()  # a first reading bills nothing
@@ -141,7 +137,7 @@ def test_counters_are_kept_in_the_same_transaction(opened: Opened, batch: Batch,
         assert each.counter((*KEY[:3], "eth2")) is None
 
 
-def test_counters_that_left_the_cache_are_read_again(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counters_that_left_the_cache_are_read_again(opened, monkeypatch) -> None:
     monkeypatch.setattr(store, "COUNTERS_CACHED", 3)
     journal = opened()
     keys = [(*KEY[:3], f"eth{number}") for number in range(10)]
@@ -152,11 +148,11 @@ def test_counters_that_left_the_cache_are_read_again(opened: Opened, monkeypatch
 
 def freeze_all(journal: SqliteJournal) -> None:
     """The index covers every row."""
-    journal._ids.freeze(journal.mark().position)  # noqa: SLF001
-    assert journal._ids.wait_until_idle()  # noqa: SLF001
+    journal._ids.freeze(journal.mark().position)
+    assert journal._ids.wait_until_idle()
 
 
-def test_rows_go_only_when_fold_and_index_are_past_them(opened: Opened, batch: Batch, accept: Accept) -> None:
+def test_rows_go_only_when_fold_and_index_are_past_them(opened, batch, accept) -> None:
     journal = opened()
     for number in range(6):
         accept(journal, batch(2, 1 + 2 * number))
@@ -178,7 +174,7 @@ def test_rows_go_only_when_fold_and_index_are_past_them(opened: Opened, batch: B
     assert accept(each, batch(1, 50)) == 7
 
 
-def test_trimming_goes_in_bounded_pieces(opened: Opened, batch: Batch, accept: Accept, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trimming_goes_in_bounded_pieces(opened, batch, accept, monkeypatch) -> None:
     monkeypatch.setattr(store, "TRIM_ROWS", 2)
     journal = opened()
     for number in range(5):
@@ -189,15 +185,15 @@ def test_trimming_goes_in_bounded_pieces(opened: Opened, batch: Batch, accept: A
 
 
 @pytest.mark.parametrize(("constant", "events"), [("FREEZE_EVENTS", 10), ("FREEZE_ROWS", 1)])
-def test_events_without_id_do_not_pin_rows_for_ever(opened: Opened, monkeypatch: pytest.MonkeyPatch, constant: str, events: int) -> None:
-    monkeypatch.setattr(f"weighbridge.storage.journal.index.{constant}", 10 if constant == "FREEZE_EVENTS" else 1)
+def test_events_without_id_do_not_pin_rows_for_ever(opened, monkeypatch, constant: str, events: int) -> None:
+    monkeypatch.setattr(index, constant, events)
     journal = opened()
     journal.append(np.zeros(events, MEASUREMENT), {})
-    assert journal._ids.wait_until_idle()  # noqa: SLF001
+    assert journal._ids.wait_until_idle()
     assert journal.trim(1) == 1
 
 
-def test_positions_go_on_behind_the_stores_mark(opened: Opened, batch: Batch, accept: Accept) -> None:
+def test_positions_go_on_behind_the_stores_mark(opened, batch, accept) -> None:
     journal = opened()
     accept(journal, batch(2))
     journal.ensure_after(1)
@@ -217,11 +213,11 @@ def test_positions_go_on_behind_the_stores_mark(opened: Opened, batch: Batch, ac
     assert each.check() == []  # nothing is left to look after
 
 
-def test_a_full_disk_keeps_nothing_and_releases_the_ids(opened: Opened, batch: Batch, accept: Accept) -> None:
+def test_a_full_disk_keeps_nothing_and_releases_the_ids(opened, batch, accept) -> None:
     journal = opened()
     accept(journal, batch(1))
-    pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]  # noqa: SLF001
-    journal._writer.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001
+    pages = journal._writer.execute("PRAGMA page_count").fetchone()[0]
+    journal._writer.execute(f"PRAGMA max_page_count = {pages}")
     noise = batch(1000, 10)
     noise["bytes_in"] = np.random.default_rng(1).integers(0, 2**60, 1000)
     for counters in ({}, {KEY: state(1)}):
@@ -230,13 +226,13 @@ def test_a_full_disk_keeps_nothing_and_releases_the_ids(opened: Opened, batch: B
             journal.append(noise, counters)
         assert journal.mark().position == 1
         assert journal.counter(KEY) is None
-    journal._writer.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
+    journal._writer.execute("PRAGMA max_page_count = 1000000")
     assert accept(journal, noise) == 2
     assert journal.check() == []
     assert claim(opened(), noise) == [1] * 1000
 
 
-def test_a_failing_disk_keeps_nothing_and_releases_the_ids(opened: Opened, batch: Batch, accept: Accept) -> None:
+def test_a_failing_disk_keeps_nothing_and_releases_the_ids(opened, batch, accept) -> None:
     journal = opened()
     accept(journal, batch(100))
     assert claim(journal, batch(100, 200)) == [0] * 100
@@ -248,9 +244,9 @@ def test_a_failing_disk_keeps_nothing_and_releases_the_ids(opened: Opened, batch
     assert reopened.check() == []
 
 
-def test_a_database_that_became_read_only_is_called_so(opened: Opened, batch: Batch) -> None:
+def test_a_database_that_became_read_only_is_called_so(opened, batch) -> None:
     journal = opened()
-    journal._writer.execute("PRAGMA query_only = 1")  # noqa: SLF001
+    journal._writer.execute("PRAGMA query_only = 1")
     assert claim(journal, batch(1)) == [0]
     with pytest.raises(FolderNotWritableError, match="write access"):
         journal.append(batch(1), {})
@@ -258,30 +254,30 @@ def test_a_database_that_became_read_only_is_called_so(opened: Opened, batch: Ba
 
 
 def test_an_index_that_cannot_be_written_refuses_claims_until_it_can(tmp_path: Path) -> None:
-    index = EventIndex(tmp_path / "index", freeze_ids=2)
+    ids_known = EventIndex(tmp_path / "index", freeze_ids=2)
 
     def settle(position: int) -> None:
         ids = np.array([position * 2, position * 2 + 1], np.uint64)
-        assert index.claim(ids, ids).tolist() == [0, 0]
-        assert index.begin(ids, ids) == 2
-        index.settle(position, 2)
+        assert ids_known.claim(ids, ids).tolist() == [0, 0]
+        assert ids_known.begin(ids, ids) == 2
+        ids_known.settle(position, 2)
 
     with files_no_longer_than(1000):
         for position in range(1, 5):
             settle(position)
         with pytest.raises(StorageError, match="disk"):
             settle(5)
-        assert index.position == 0
-    assert index.wait_until_idle()
+        assert ids_known.position == 0
+    assert ids_known.wait_until_idle()
     settle(5)
-    assert index.wait_until_idle()
-    assert index.position == 5
-    assert index.ids == 10
+    assert ids_known.wait_until_idle()
+    assert ids_known.position == 5
+    assert ids_known.ids == 10
     assert len(list((tmp_path / "index").glob("*.run"))) == 4  # the failed attempts left nothing
-    index.close()
+    ids_known.close()
 
 
-def test_a_long_write_ahead_log_starts_anew(opened: Opened, batch: Batch, accept: Accept, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_long_write_ahead_log_starts_anew(opened, batch, accept, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(store, "WAL_BYTES", 100_000)
     journal = opened()
     log = tmp_path / "journal" / "journal.sqlite-wal"
@@ -292,7 +288,7 @@ def test_a_long_write_ahead_log_starts_anew(opened: Opened, batch: Batch, accept
     assert [row.mark.position for row in journal.read(0, 10**6)] == list(range(1, 41))
 
 
-def test_damage_to_a_row_is_found_and_said(opened: Opened, batch: Batch, accept: Accept, tmp_path: Path) -> None:
+def test_damage_to_a_row_is_found_and_said(opened, batch, accept, tmp_path: Path) -> None:
     journal = opened()
     for number in range(3):
         accept(journal, batch(2, 1 + 2 * number))
@@ -307,7 +303,7 @@ def test_damage_to_a_row_is_found_and_said(opened: Opened, batch: Batch, accept:
     assert details[1] == "the totals of row 3 are not those of position 2 plus its own"
 
 
-def test_rows_and_ids_that_vanished_are_found(opened: Opened, batch: Batch, accept: Accept, tmp_path: Path) -> None:
+def test_rows_and_ids_that_vanished_are_found(opened, batch, accept, tmp_path: Path) -> None:
     journal = opened()
     for number in range(3):
         accept(journal, batch(2, 1 + 2 * number))
@@ -326,7 +322,7 @@ def test_rows_and_ids_that_vanished_are_found(opened: Opened, batch: Batch, acce
     lambda journal: journal.trim(9), lambda journal: journal.checkpoint(), lambda journal: journal.check(),
     lambda journal: journal.counter(KEY), lambda journal: journal.ensure_after(9),
     lambda journal: claim(journal, np.ones(1, MEASUREMENT))])
-def test_a_closed_journal_says_so(opened: Opened, call: Callable[[SqliteJournal], object]) -> None:
+def test_a_closed_journal_says_so(opened, call: Callable[[SqliteJournal], object]) -> None:
     journal = opened()
     journal.close()
     journal.close()
