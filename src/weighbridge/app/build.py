@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from weighbridge.app.rates import rates_of
 from weighbridge.dialects import DIALECTS
 from weighbridge.dialects.altostrat.routes import make_dialect as make_altostrat
 from weighbridge.dialects.native.routes import native_dialect
+from weighbridge.http.jwt import JwtSettings
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
 from weighbridge.metering.fold import fold
@@ -25,6 +27,7 @@ from weighbridge.sources.host.listen import HostCollector, is_supported
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
 from weighbridge.storage.journal.store import SqliteJournal
+from weighbridge.web.pages import WEB_ROUTES
 
 if TYPE_CHECKING:
     from weighbridge.app.config import Settings
@@ -165,9 +168,17 @@ def local_catalog(hostname: str) -> dict[str, object]:
 def dialects(settings: Settings) -> list[Dialect]:
     """Every dialect that is served, ours with the routes of the sources."""
     served = dict(DIALECTS)
-    served["native"] = native_dialect(EVENT_ROUTES)
-    served["altostrat"] = make_altostrat(settings.jwt)
+    served["native"] = native_dialect((*EVENT_ROUTES, *WEB_ROUTES))
+    served["altostrat"] = make_altostrat(_jwt(settings))
     return list(served.values())
+
+
+def _jwt(settings: Settings) -> JwtSettings | None:
+    """Whose tokens are believed; None: nobody's."""
+    jwt = settings.jwt
+    if jwt.issuer is None:
+        return None
+    return JwtSettings(**asdict(jwt))
 
 
 def _http_settings(settings: Settings, served: list[Dialect]) -> HttpSettings:
