@@ -101,6 +101,31 @@ def _write_nested(connection: Connection, kind: str, items: Iterable[Any], old: 
         connection.execute(table.insert(), rows)
 
 
+def orphaned_keys(book: Book, changes: Changes) -> list[ApiKey]:
+    """The API keys whose organization or project these changes delete."""
+    gone = {
+        (kind, key) for kind in ("organization", "project") for key, held in changes.get(kind, {}).items()
+        if not held.is_alive
+    }
+    return [
+        key for key in book.view.keys_by_sha256.values()
+        if ("organization", key.organization) in gone or ("project", key.project) in gone
+    ] if gone else []
+
+
+def write_keys(
+    connection: Connection, new: ApiKey | None, old: ApiKey | None, revoked: Iterable[str], now_s: int
+) -> None:
+    """The new key (in the row of `old`, where there is one) and the revocations are in the database."""
+    table = tables.keys
+    if new is not None:
+        row = tables.key_row(new)
+        statement = table.update().where(table.c.id == old.id) if old else table.insert()
+        connection.execute(statement.values(row))
+    for key_id in revoked:
+        connection.execute(table.update().where(table.c.id == key_id).values(revoked_at_s=now_s))
+
+
 def write_numbers(connection: Connection, old: Mapping[str, int], new: Mapping[str, int]) -> None:
     """The last numbers that were given out are in the database."""
     table = tables.numbers
@@ -183,14 +208,15 @@ def _enter_named(book: Book, spec: KindSpec, changed: Mapping[Key, Held]) -> Non
             held[key] = new.item
             gone.pop(key, None)
             fresh[new.item.app][getattr(new.item, spec.unique or "")] = key
-        else:
-            held.pop(key, None)
-            gone[key] = new
     for app, names in fresh.items():
         if names:
             index[app] = names
         else:
             index.pop(app, None)
+    for key, new in changed.items():  # last: a reader that came by name finds the object
+        if not new.is_alive:
+            gone[key] = new
+            held.pop(key, None)
 
 
 def _index_slugs(book: Book) -> None:

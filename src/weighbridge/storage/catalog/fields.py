@@ -117,7 +117,10 @@ def nullable(read: Callable[[object], Any]) -> Callable[[object], Any]:
 
 def show(value: object) -> str:
     """A wrong value as a message repeats it: short, and printable in any encoding."""
-    text = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no integer of more than 4,300 digits
+        text = "a number of thousands of digits"
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 

@@ -20,19 +20,24 @@ from weighbridge.domain.errors import (
     StorageError,
 )
 from weighbridge.model import CatalogView, Consumer, Environment, Kind, Series, SeriesKey
+from weighbridge.storage.catalog import apply as documents
 from weighbridge.storage.catalog import book as books
-from weighbridge.storage.catalog import tables
-from weighbridge.storage.catalog.kinds import KINDS, LIMITS, Book, Held, KindSpec
+from weighbridge.storage.catalog import keys, objects, tables
+from weighbridge.storage.catalog.kinds import KINDS, LIMITS, Book, Held, Item, KindSpec
 from weighbridge.storage.catalog.migrate import migrate
+from weighbridge.storage.catalog.sight import key_of, parent_spec, visible
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
+    from weighbridge.http.route import Principal
+    from weighbridge.model import Key
     from weighbridge.ports import Clock
+    from weighbridge.storage.catalog.changes import Draft, Plan
 
 MAX_SERIES = 2**32 - 1
 """Numbers of series are 32 bits wide in measurements."""
@@ -142,13 +147,114 @@ class SqlCatalog:
         """How many series an app has."""
         return len(self._book.view.series_of.get((Kind.APP, str(app)), ()))
 
+    # Below: what the routes and the command line ask for; `who` is the principal of the request.
+
+    def list_objects(self, kind: str, who: Principal, filters: Mapping[str, str]) -> list[Item]:
+        """The living objects of a kind that `who` sees, by id. NotVisibleError: a filter names what is not there."""
+        return objects.select_objects(self._book, KINDS[kind], who, filters)
+
+    def get_object(self, kind: str, name: str, who: Principal, *, parent: str | None = None) -> Item:
+        """The living object of that id, or NotVisibleError. A peer's `parent` is its VPN instance."""
+        return visible(self._book, KINDS[kind], self._key(kind, name, parent), who)
+
+    def create_object(self, kind: str, fields: object, who: Principal, *, parent: str | None = None) -> Item:
+        """A new object, durable at return. InvalidDocumentError, NotVisibleError, NotPermittedError, ConflictError."""
+        spec = KINDS[kind]
+        owner = None if parent is None else key_of(parent_spec(spec), parent)
+        with self._lock:
+            draft, key = objects.draft_creation(self._book, spec, fields, who, now_s=self.now_s(), parent=owner)
+            self._keep(draft)
+            return spec.held(self._book.view)[key]
+
+    def change_object(
+        self, kind: str, name: str, fields: object, who: Principal, *, parent: str | None = None
+    ) -> Item:
+        """The object with the given fields changed, durable at return. Errors as in create_object."""
+        spec, key = KINDS[kind], self._key(kind, name, parent)
+        with self._lock:
+            self._keep(objects.draft_change(self._book, spec, key, fields, who, now_s=self.now_s()))
+            return spec.held(self._book.view)[key]
+
+    def delete_object(self, kind: str, name: str, who: Principal, *, parent: str | None = None) -> None:
+        """The object and what belongs to it are deleted, durably; their usage stays. Errors as in create_object."""
+        key = self._key(kind, name, parent)
+        with self._lock:
+            self._keep(objects.draft_deletion(self._book, KINDS[kind], key, who, now_s=self.now_s()))
+
+    def apply(self, document: object, *, prune: bool = False, dry_run: bool = False) -> Plan:
+        """The catalog is as a document declares it, in one transaction; the same plan, and nothing else, on a dry run.
+
+        `document` is what a YAML or JSON reader makes of the file. InvalidDocumentError tells all that is wrong.
+        Documents speak of every organization: let only keys with the scope `admin` in.
+        """
+        with self._lock:
+            draft = documents.draft_document(self._book, document, self.now_s(), prune=prune)
+            if not dry_run:
+                self._keep(draft)
+            return draft.plan
+
+    def export(self, who: Principal) -> dict[str, object]:
+        """The catalog that `who` sees, as a document that changes nothing when it is applied."""
+        return documents.export(self._book, who)
+
+    def create_key(self, fields: object, who: Principal) -> tuple[Key, str]:
+        """A new API key, durable at return, and its secret: nobody can tell it again. Errors as in create_object."""
+        with self._lock:
+            key, secret = keys.draft_key(self._book, fields, who, self.now_s())
+            self._keep_keys(new=key)
+            return key, secret
+
+    def list_keys(self, who: Principal, organization: str | None = None) -> list[Key]:
+        """The API keys that `who` sees, by id."""
+        return keys.select_keys(self._book, who, organization)
+
+    def get_key(self, key_id: str, who: Principal) -> Key:
+        """The API key of that id, or NotVisibleError."""
+        return keys.find_key(self._book, key_id, who)
+
+    def revoke_key(self, key_id: str, who: Principal) -> None:
+        """The API key opens nothing any more. NotVisibleError; ConflictError for the operator's own key."""
+        with self._lock:
+            self._keep_keys(revoked=(keys.revocable(self._book, key_id, who),))
+
+    def admin_key(self, secret: str) -> None:
+        """The operator's key is this secret, durably; the one before opens nothing any more."""
+        with self._lock:
+            old, new = keys.admin_key_change(self._book, secret, self.now_s())
+            if new is not None:
+                self._keep_keys(new=new, old=old)
+
+    def _key(self, kind: str, name: str, parent: str | None) -> object:
+        spec = KINDS[kind]
+        return key_of(spec, name, None if parent is None else key_of(parent_spec(spec), parent))
+
+    def _keep(self, draft: Draft) -> None:
+        if draft.changes:
+            self.commit(draft.changes, draft.numbers)
+
+    def _keep_keys(self, new: Key | None = None, old: Key | None = None, revoked: Sequence[Key] = ()) -> None:
+        with self._transaction() as connection:
+            books.write_keys(connection, new, old, [key.id for key in revoked], self.now_s())
+        for key in (*revoked, *([old] if old else ())):
+            books.enter_key(self._book, key, is_revoked=True)
+        if new is not None:
+            books.enter_key(self._book, new)
+        self._book.view.version += 1
+
     def commit(self, changes: books.Changes, numbers: dict[str, int]) -> None:
-        """The changes are on disk and then in the view; the caller holds the lock since it looked."""
+        """The changes are on disk and then in the view; the caller holds the lock since it looked.
+
+        Keys of organizations and projects that are deleted are revoked: what comes back later comes back without them.
+        """
+        revoked = books.orphaned_keys(self._book, changes)
         with self._transaction() as connection:
             books.write(connection, self._book, changes)
+            books.write_keys(connection, None, None, [key.id for key in revoked], self.now_s())
             books.write_numbers(connection, self._book.numbers, numbers)
         self._book.numbers = numbers
         books.enter(self._book, changes)
+        for key in revoked:
+            books.enter_key(self._book, key, is_revoked=True)
         self._book.view.version += 1
 
     @contextmanager
@@ -184,7 +290,8 @@ def _url(where: str | Path) -> URL:
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    cast("sqlite3.Connection", connection).isolation_level = None  # transactions begin where SQLAlchemy says so, not at the first write
+    # Transactions begin where SQLAlchemy says so, not at the first write.
+    cast("sqlite3.Connection", connection).isolation_level = None
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_TIMEOUT_MS}", "foreign_keys=ON",

@@ -1,0 +1,142 @@
+"""What must hold between the objects of the catalog, checked once a draft is whole: names, references, bounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from weighbridge.storage.catalog.fields import join, nearest, show
+from weighbridge.storage.catalog.kinds import KINDS, LIMITS, Item, Key, KindSpec, organization_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from weighbridge.storage.catalog.changes import Draft
+
+_NAMED = 3
+"""Objects that a message names before it says `…`."""
+
+
+def check(draft: Draft) -> None:
+    """The draft's faults tell everything that does not fit together."""
+    for kind in draft.changes:
+        spec = KINDS[kind]
+        if spec.unique:
+            _check_unique(draft, spec, spec.unique)
+        if kind in LIMITS:
+            _check_limit(draft, spec)
+    if "app" in draft.changes:
+        _check_unique(draft, KINDS["app"], "client_id")
+    _check_regions(draft)
+    _check_deleted_regions(draft)
+    _check_primary_servers(draft)
+
+
+def _new(draft: Draft, kind: str) -> Iterator[tuple[Key, Item, Item | None]]:
+    """Changed living objects with what they were, None where they were not there or deleted."""
+    for key, held in draft.changes.get(kind, {}).items():
+        if held.is_alive:
+            old = draft.book.find(kind, key)
+            yield key, held.item, old.item if old and old.is_alive else None
+
+
+def _place(draft: Draft, kind: str, key: Key, field: str) -> str:
+    return join(draft.places.get((kind, key), ""), field)
+
+
+def _check_unique(draft: Draft, spec: KindSpec, field: str) -> None:
+    suspects = {
+        key for key, new, old in _new(draft, spec.name) if old is None or getattr(old, field) != getattr(new, field)
+    }
+    if not suspects:
+        return
+    scope = spec.parent_field if spec.unique == field else None
+    owners: dict[object, Key] = {}
+    taken: list[tuple[Key, Key]] = []
+    for key, item in sorted(draft.living(spec.name), key=lambda pair: pair[0] in suspects):
+        value = getattr(item, field)
+        if value is None:
+            continue
+        owner = owners.setdefault((getattr(item, scope) if scope else None, value), key)
+        if owner != key:
+            taken.append((key, owner))
+    for key, owner in taken:
+        held = draft.find(spec.name, key)
+        value = getattr(held.item, field) if held else ""
+        whose = f" by {spec.label(owner)!r}" if field == spec.unique else ""  # else it may be somebody else's
+        draft.faults.clash(_place(draft, spec.name, key, field), f"the {field} {show(value)} is taken{whose}")
+
+
+def _check_limit(draft: Draft, spec: KindSpec) -> None:
+    grown = {new.app for _, new, old in _new(draft, spec.name) if old is None}
+    for app in grown:
+        count = sum(1 for _, item in draft.living(spec.name) if item.app == app)
+        if count > LIMITS[spec.name]:
+            place = draft.places.get(("app", app), "")
+            draft.faults.clash(
+                join(place, spec.section), f"an app has at most {LIMITS[spec.name]} {spec.section}, not {count}"
+            )
+
+
+def _check_regions(draft: Draft) -> None:
+    """Regions that are named anew must be there."""
+    known = {region.slug for _, region in draft.living("region")}
+    for kind in ("server", "vpn_instance"):
+        for key, new, old in _new(draft, kind):
+            if new.region is not None and new.region not in known and (old is None or old.region != new.region):
+                draft.faults.add(_place(draft, kind, key, "region"), _no_region(new.region, known))
+    for key, new, old in _new(draft, "project"):
+        before = {quota.region for quota in old.quotas} if old else set()
+        for quota in new.quotas:
+            if quota.region not in known | before:
+                draft.faults.add(_place(draft, "project", key, "quotas"), _no_region(quota.region, known))
+
+
+def _no_region(slug: str, known: set[str]) -> str:
+    return f"no region has the slug {slug!r}{nearest(slug, known)}"
+
+
+def holders_of(draft: Draft, slug: str) -> list[str]:
+    """What is alive and names a region: a few of them, as a message lists them."""
+    found: list[str] = []
+    for kind in ("server", "vpn_instance"):
+        found += [f"{kind} {key}" for key, item in draft.living(kind) if item.region == slug]
+    found += [
+        f"quota of project {key}" for key, project in draft.living("project")
+        if any(quota.region == slug for quota in project.quotas)
+    ]
+    return sorted(found)
+
+
+def _check_deleted_regions(draft: Draft) -> None:
+    for key, held in draft.changes.get("region", {}).items():
+        if held.is_alive:
+            continue
+        holders = holders_of(draft, held.item.slug)
+        if holders:
+            more = ", …" if len(holders) > _NAMED else ""
+            draft.faults.clash(
+                _place(draft, "region", key, ""),
+                f"the region {held.item.slug!r} is in use: {', '.join(holders[:_NAMED])}{more}",
+            )
+
+
+def _check_primary_servers(draft: Draft) -> None:
+    """A primary server belongs to the VPN instance's organization: when it is named, and after a server has moved."""
+    for key, vpn, old in _new(draft, "vpn_instance"):
+        named = vpn.primary_server
+        if named is None or (old is not None and old.primary_server == named):
+            continue
+        server = draft.find("server", named)
+        owner = organization_of(draft.find, KINDS["server"], server.item) if server and server.is_alive else None
+        if owner != vpn.organization:
+            draft.faults.hide(_place(draft, "vpn_instance", key, "primary_server"), "server", named)
+    moved = {
+        key: organization_of(draft.find, KINDS["server"], new) for key, new, old in _new(draft, "server")
+        if old is not None and old.project != new.project
+    }
+    for vpn_id, vpn in draft.living("vpn_instance") if moved else ():
+        if moved.get(vpn.primary_server, vpn.organization) != vpn.organization:
+            draft.faults.clash(
+                _place(draft, "server", vpn.primary_server, "project"),
+                f"the server is the primary server of the VPN instance {vpn_id}, which stays behind: change that first",
+            )
