@@ -133,18 +133,20 @@ def resolve(view: CatalogView, reach: Reach, asked: Selection) -> Selection:
     if asked.region is not None and asked.region not in view.regions_by_slug:
         raise NotVisibleError("region", asked.region)
     vpn = None if asked.vpn is None else asked.vpn.lower()
-    found = replace(asked, organization=organization, project=project, vpn=vpn)
+    found = replace(asked, organization=organization, project=project, vpn=vpn, app=_app(view, asked))
     _check_things(view, found, projectless=reach.project is None)
-    return replace(found, app=_app(view, found))
+    return found
 
 
-def _app(view: CatalogView, found: Selection) -> int | None:
+def _app(view: CatalogView, asked: Selection) -> int | None:
     """The app that was asked for, also where only an environment or consumer of it was named."""
-    if found.app is None and found.environment is not None:
-        return view.environments[found.environment].app
-    if found.app is None and found.consumer is not None:
-        return view.consumers[found.consumer].app
-    return found.app
+    if asked.app is not None:
+        return asked.app
+    item = view.environments.get(asked.environment) if asked.environment is not None else None
+    if item is not None:
+        return item.app
+    other = view.consumers.get(asked.consumer) if asked.consumer is not None else None
+    return None if other is None else other.app
 
 
 def _organization(view: CatalogView, reach: Reach, name: str | None) -> str | None:

@@ -211,7 +211,7 @@ DIALECT = Dialect(
     error_content=Documented("Errors, in the vendor's shape (JSON:API)", {CONTENT_TYPE: SCHEMAS["errors"]}),
     routes=(
         Route(
-            "GET", "/traffic", "latitude-traffic", "Retrieve traffic", answer_traffic, Scope.TRAFFIC_READ,
+            "GET", "/traffic", "latitude.traffic", "Retrieve traffic", answer_traffic, Scope.TRAFFIC_READ,
             params=(
                 Param(_GTE, "Start of the range, ISO 8601 (UTC without an offset), rounded down to 5 minutes",
                       required=True, example=_EXAMPLE),
@@ -226,7 +226,7 @@ DIALECT = Dialect(
             sees=("server", "project"),
         ),
         Route(
-            "GET", "/traffic/quota", "latitude-quota", "Retrieve traffic quota", answer_quota, Scope.TRAFFIC_READ,
+            "GET", "/traffic/quota", "latitude.quota", "Retrieve traffic quota", answer_quota, Scope.TRAFFIC_READ,
             params=(_PROJECT_PARAM,),
             answers={200: Documented("Quotas by project and region", {CONTENT_TYPE: SCHEMAS["traffic_quota"]},
                                      _QUOTA_EXAMPLE)},
