@@ -183,7 +183,8 @@ def ask(asked: dict[str, Callable[[], object]], seconds: float) -> None:
     for name, times in took.items():
         times.sort()
         p99 = times[min(len(times) - 1, len(times) * 99 // 100)]
-        print(f"  {name:<50} p50 {statistics.median(times):7.1f}   p99 {p99:7.1f}   max {times[-1]:7.1f} ms   n {len(times)}")
+        p50, n = statistics.median(times), len(times)
+        print(f"  {name:<50} p50 {p50:7.1f}   p99 {p99:7.1f}   max {times[-1]:7.1f} ms   n {n}")
 
 
 def main() -> int:

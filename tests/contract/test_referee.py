@@ -1,8 +1,9 @@
-"""Every store against the referee: random histories, random questions, and answers that must be equal to the last bit."""
+"""Every store against the referee: random histories and questions, and answers that must be equal to the last bit."""
 
 from __future__ import annotations
 
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ def questions(draw: st.DrawFn) -> tuple[Members, int, int]:
     for series, group in draw(st.sets(st.tuples(st.integers(1, SERIES_MAX + 1), st.integers(-2, 2)), max_size=8)):
         cuts = [] if alike else sorted(draw(st.sets(instants, max_size=3)))
         bounds = [0, *cuts, 2**62]
-        stretches = list(zip(bounds, bounds[1:], strict=False))
+        stretches = list(pairwise(bounds))
         if not alike:
             stretches = stretches[draw(st.integers(0, 1)):]
         entries.update((series, group, from_s, until_s) for from_s, until_s in stretches)
@@ -94,21 +95,25 @@ class Pair:
             self.trial.flush()
 
     def ask(self, members: Members, start_s: int, end_s: int) -> None:
+        asked = (members, start_s, end_s)
         for step_s in STEPS_S:
-            assert self.trial.sums(members, start_s, end_s, step_s) == self.referee.sums(members, start_s, end_s, step_s)
+            assert self.trial.sums(*asked, step_s) == self.referee.sums(*asked, step_s)
         for step_s in (300, 1800):
-            assert self.trial.alive(members, start_s, end_s, step_s) == self.referee.alive(members, start_s, end_s, step_s)
-        assert self.trial.last_slot_s(members, start_s, end_s) == self.referee.last_slot_s(members, start_s, end_s)
+            assert self.trial.alive(*asked, step_s) == self.referee.alive(*asked, step_s)
+        assert self.trial.last_slot_s(*asked) == self.referee.last_slot_s(*asked)
 
 
 def added(old: Totals, new: Totals) -> Totals:
     return Totals(
-        old.events + new.events, old.bytes_in + new.bytes_in, old.bytes_out + new.bytes_out, old.requests + new.requests)
+        old.events + new.events, old.bytes_in + new.bytes_in,
+        old.bytes_out + new.bytes_out, old.requests + new.requests)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(steps, min_size=2, max_size=10), st.lists(questions(), min_size=2, max_size=3))
-def test_duckdb_answers_as_the_referee_does(history: list[tuple[str, object]], asked: list[tuple[Members, int, int]]) -> None:
+def test_duckdb_answers_as_the_referee_does(
+    history: list[tuple[str, object]], asked: list[tuple[Members, int, int]]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         pair = Pair(Path(folder))
         try:
@@ -138,7 +143,7 @@ instants_near = st.integers(-2, 620).map(lambda slot: T0_S + 300 * slot)
 def test_answers_for_neighbouring_ranges_add_up(full: DuckDBStore, step_s: int, near: list[int]) -> None:
     """Law 16, over a store with a row of 1 in each slot: the sum over a range is its length, however it is cut."""
     members = Members((1,), (0,), (0,), (2**62,))
-    for start_s, end_s in zip(near, near[1:], strict=False):
+    for start_s, end_s in pairwise(near):
         held = [max(0, min(end_s, T0_S + 600 * 300) - max(start_s, T0_S)) // 300]
         got = sum(amount or 0 for amount in full.sums(members, start_s, end_s, step_s).bytes_in)
         assert [got] == held

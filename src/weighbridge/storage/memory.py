@@ -33,6 +33,7 @@ class Sum:
         self.flags = 0
 
     def add(self, amounts: list[int | None], flags: int) -> None:
+        """The amounts that are known are in the sums; an unknown one changes nothing."""
         for i, amount in enumerate(amounts):
             if amount is not None:
                 self.amounts[i] = (self.amounts[i] or 0) + amount
@@ -40,7 +41,7 @@ class Sum:
 
 
 class MemoryStore:
-    """A UsageStore (ports.py) in a dictionary from (series, start of the slot in seconds) to sums of Python integers."""
+    """A UsageStore (ports.py) in a dictionary from (series, second that the slot starts) to sums of Python integers."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from weighbridge.storage.duckdb.tiers import Horizons, Tier
 
 _AMOUNTS = ("bytes_in", "bytes_out", "requests")
+_REMEDY = "keep a copy of the data folder, then restore the newest backup; the journal folds again what came later"
 FINDINGS_MAX = 20
 """Rollup findings that one check reports: damage that large needs a backup, not a longer list."""
 
@@ -45,7 +46,7 @@ def _totals(cursor: duckdb.DuckDBPyConnection) -> list[Finding]:
                 "totals",
                 f"{name}: the day sums hold {held}, but {folded} folded + {loaded} loaded - {retired} retired = {due}, "
                 f"a difference of {held - due}",
-                "keep a copy of the data folder, then restore the newest backup; the journal folds again what came later",
+                _REMEDY,
             ))
     return found
 
@@ -75,5 +76,5 @@ def _describe(coarse: Tier, fine: Tier, differing: tuple[int | None, ...]) -> Fi
         "rollup",
         f"{count} sums of {coarse.table} are not those of {fine.table}; the first is series {series}, "
         f"second {(slot or 0) * coarse.slot_s} of the epoch: {figures}",
-        "keep a copy of the data folder, then restore the newest backup; the journal folds again what came later",
+        _REMEDY,
     )

@@ -22,7 +22,7 @@ SCHEMA_VERSION = 1
 CHECKPOINT_THRESHOLD = "64MB"
 """Write-ahead log that DuckDB lets grow before it moves it into the file: larger is fewer but longer stalls."""
 READERS_MAX = 8
-"""Cursors for questions. Each may use all of `threads`, so more of them only wait for the cores; a further reader waits."""
+"""Cursors for questions. Each may use all of `threads`, so more would only wait for the cores; further readers do."""
 
 
 class Database:
@@ -140,5 +140,6 @@ def _prepare(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     version = number(connection, "SELECT max(version) FROM schema_version")
     if version != SCHEMA_VERSION:
         raise FolderNotWritableError(
-            f"{folder / FILE} has schema version {version}, this program knows {SCHEMA_VERSION}: use the newer Weighbridge"
+            f"{folder / FILE} has schema version {version}, this program knows {SCHEMA_VERSION}: "
+            "use the newer Weighbridge"
         )

@@ -26,12 +26,14 @@ _SIGNS: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
         "another process has {folder} open: stop it, or give this one another data folder",
     ),
     (
-        ("no space left", "disk full", "could not write all bytes", "disk quota", "file too large", "max_temp_directory_size"),
+        ("no space left", "disk full", "could not write all bytes", "disk quota", "file too large",
+         "max_temp_directory_size"),
         DiskFullError,
-        "no room is left on the disk of {folder}: free some, then start again; nothing that was confirmed is lost",
+        "no room is left on the disk of {folder}: free some; nothing that was confirmed is lost",
     ),
     (
-        ("permission denied", "read-only", "cannot open file", "cannot create", "not a directory", "is a directory"),
+        ("permission denied", "read-only", "cannot open file", "cannot create", "not a directory", "is a directory",
+         "file exists"),
         FolderNotWritableError,
         "{folder} cannot be written to: give the user that runs Weighbridge the right to, or choose another folder",
     ),
@@ -52,7 +54,7 @@ def translate(error: Exception, folder: Path) -> StorageError:
         if any(sign in text for sign in signs):
             return kind(f"{advice.format(folder=folder)} ({_first_line(error)})")
     if isinstance(error, duckdb.OutOfMemoryException):
-        return StorageError(f"the usage store needs more memory than it may use: raise its limit ({_first_line(error)})")
+        return StorageError(f"the usage store needs more memory: raise its limit ({_first_line(error)})")
     return StorageError(f"the usage store in {folder} failed: {_first_line(error)}")
 
 

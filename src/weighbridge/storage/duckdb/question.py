@@ -181,7 +181,7 @@ def _whole(low: np.ndarray, high: np.ndarray) -> list[int | None]:
 def newest_slot_s(
     cursor: duckdb.DuckDBPyConnection, members: Members, start_s: int, end_s: int, horizons: Horizons
 ) -> int | None:
-    """Start of the newest slot with a row, found from the days down: each tier is asked only about the newest slot above.
+    """Start of the newest slot with a row, found from the days down: each tier is asked about the newest slot above.
 
     Must run inside one transaction of `cursor`.
     """

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 FRESH_ROWS_MAX = 400_000
-"""Rows in `fresh` at which a fold flushes by itself: half a minute at 13,000 rows a second. Questions scan all of it."""
+"""Rows in `fresh` at which a fold flushes by itself: half a minute at 13,000 rows a second. Questions scan it all."""
 
 
 class DuckDBStore:
@@ -96,7 +96,7 @@ class DuckDBStore:
                     enter(cursor, "loaded", retired)
                     enter(cursor, "retired", retired)
             load_tiers(cursor, kept, self._horizons)
-            # At once, since the next checkpoint copies what is not yet whole: small copies leave small holes in the file.
+            # At once: the next checkpoint copies row groups that are not full, and small copies leave small holes.
             checkpoint(cursor)
 
     def sums(self, members: Members, start_s: int, end_s: int, step_s: int) -> Sums:
@@ -177,7 +177,7 @@ class DuckDBStore:
             self._database.close()
 
     def checkpoint(self) -> bool:
-        """The write-ahead log is in the file; False if a question was in the way. DuckDB does it now and then by itself."""
+        """The write-ahead log is in the file; False if a question was in the way. DuckDB does it at 64 MB by itself."""
         with self._tending, self._folding, self._translated():
             return checkpoint(self._database.tending)
 
@@ -221,7 +221,7 @@ class DuckDBStore:
 def _read_mark(cursor: duckdb.DuckDBPyConnection) -> Mark:
     rows = cursor.execute("SELECT position, events, bytes_in, bytes_out, requests FROM mark").fetchall()
     if len(rows) != 1:
-        raise DamagedStoreError(f"the usage store has {len(rows)} marks where it must have one: restore the newest backup")
+        raise DamagedStoreError(f"the usage store has {len(rows)} marks, not one: restore the newest backup")
     position, *totals = rows[0]
     return Mark(position, Totals(*totals))
 

@@ -26,7 +26,7 @@ PIECE_ROWS_MAX = 50_000
 CLOSED_AFTER_S = 600
 """How long after its end a chunk or piece counts as closed: what belongs to it has mostly come by then."""
 LATE_PAUSE_S = 3600
-"""A closed chunk is rewritten once in this time at most, so that a trickle of late data does not rewrite it for ever."""
+"""A closed chunk is rewritten once in this time at most, so that a trickle of late data costs little."""
 
 
 def columns_of(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -36,7 +36,8 @@ def columns_of(rows: np.ndarray) -> dict[str, np.ndarray]:
 
 def enter(cursor: duckdb.DuckDBPyConnection, entry: str, totals: Totals) -> None:
     """A line of the ledger, in the open transaction."""
-    cursor.execute("INSERT INTO ledger VALUES (?, ?, ?, ?)", [entry, totals.bytes_in, totals.bytes_out, totals.requests])
+    line = [entry, totals.bytes_in, totals.bytes_out, totals.requests]
+    cursor.execute("INSERT INTO ledger VALUES (?, ?, ?, ?)", line)
 
 
 def append_fresh(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> int:
@@ -105,7 +106,7 @@ class Compaction:
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
-        self._rewritten_s: dict[tuple[int, int], int] = {}  # (tier, chunk) → when; as many as are dirty within the pause
+        self._rewritten_s: dict[tuple[int, int], int] = {}  # (tier, chunk) → when; forgotten after the pause
 
     def run(self, now_s: int) -> int:
         """Chunks and pieces that are due are rewritten, until RUN_ROWS_MAX rows are; how many."""
