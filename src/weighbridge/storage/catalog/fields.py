@@ -119,8 +119,8 @@ def show(value: object) -> str:
     """A wrong value as a message repeats it: short, and printable in any encoding."""
     try:
         text = repr(value)
-    except ValueError:  # Python writes no integer of more than 4,300 digits
-        text = "a number of thousands of digits"
+    except (ValueError, RecursionError):  # Python writes no integer of more than 4,300 digits
+        text = "something too large to be shown"
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
