@@ -195,7 +195,7 @@ def _check_things(view: CatalogView, found: Selection, *, projectless: bool) -> 
         wanted = getattr(found, name)
         item = None if wanted is None else dimension.get(wanted)
         known = item is not None and found.app in (None, item.app) and sees(view.apps.get(item.app))
-        checks.append((name, wanted, known))
+        checks.insert(0, (name, wanted, known))  # before its app, which may be known by it alone
     for name, wanted, known in checks:
         if wanted is not None and not known:
             raise NotVisibleError(name, str(wanted))

@@ -93,6 +93,11 @@ def test_names_become_ids_within_reach(
     assert resolve(view, reach, Selection(**asked)) == Selection(**expected)
 
 
+def test_a_foreign_environment_does_not_tell_its_app(view: CatalogView) -> None:
+    with pytest.raises(NotVisibleError, match="no environment '2'"):
+        resolve(view, Reach("acme"), Selection(environment=2))
+
+
 def test_a_slug_of_two_projects_is_ambiguous_until_one_is_deleted() -> None:
     world = full()
     with pytest.raises(InvalidInputError, match="p1, p3"):

@@ -139,8 +139,10 @@ PERCENTILE_DESCRIPTION = (
     " counts whole, one that is not over does not count, one without traffic is zero."
 )
 PERCENTILE_PARAMS = (
-    _FROM,
-    _TO,
+    Param("from", "Start of the range, RFC 3339; slots from the one that holds it count. Without an offset it is in"
+          " `time_zone`", _INSTANT, required=True, example="2025-12-01T00:00:00Z"),
+    Param("to", "End of the range; slots that start before it count", _INSTANT, required=True,
+          example="2025-12-11T00:00:00Z"),
     Param("slot", "Length of the slots", {"enum": ["30m", "5m"], "default": "30m"}),
     Param("p", "Which percentile", {"type": "integer", "minimum": 1, "maximum": 99, "default": 95}),
     _ZONE,

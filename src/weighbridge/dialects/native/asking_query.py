@@ -28,7 +28,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The half-open stretch that is asked for, on 5-minute slots, in the zone that it is asked and answered in."""
+    """The half-open stretch that is asked for, and the zone that it is asked and answered in."""
 
     window: Window
     zone: ZoneInfo
@@ -51,13 +51,13 @@ def must_know(call: Call, known: Sequence[str]) -> None:
         seen.add(name)
 
 
-def read_range(call: Call) -> Range:
-    """`from` and `to`, rounded down to 5 minutes, in `time_zone` (UTC). A range may be empty, not reversed."""
+def read_range(call: Call, step_s: int = SLOT_S) -> Range:
+    """`from` and `to`, rounded down to `step_s`, in `time_zone` (UTC). A range may be empty, not reversed."""
     asked_zone = zone(call.one("time_zone") or "UTC")
     start_us, end_us = _instant(call, "from", asked_zone), _instant(call, "to", asked_zone)
     if start_us > end_us:
         raise OutOfRangeError("`from` lies after `to`; the range is [from, to)", where="from")
-    window = Window(floor(start_us // 1_000_000, SLOT_S), floor(end_us // 1_000_000, SLOT_S))
+    window = Window(floor(start_us // 1_000_000, step_s), floor(end_us // 1_000_000, step_s))
     return Range(window, asked_zone)
 
 

@@ -50,7 +50,8 @@ def csv_of(found: Usage, group_by: tuple[str, ...], show: Callable[[int], str]) 
 
 def wants_csv(accept: str) -> bool:
     """Whether an Accept header prefers text/csv to application/json (RFC 9110 12.5.1); of equals the one it names."""
-    return _preference(accept, "text/csv") > _preference(accept, "application/json")
+    csv_preference = _preference(accept, "text/csv")
+    return csv_preference[0] > 0 and csv_preference > _preference(accept, "application/json")
 
 
 def _preference(accept: str, content_type: str) -> tuple[float, int]:
