@@ -10,6 +10,7 @@ from calendar import monthrange
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from weighbridge.domain.errors import OutOfRangeError
 from weighbridge.domain.timegrid import parse_instant
 
 if TYPE_CHECKING:
@@ -19,7 +20,11 @@ MILLISECONDS_ABOVE = 20_000_000_000
 """Numbers beyond this, either way, are milliseconds: pydantic's watershed."""
 MAX_NUMBER_LENGTH = 32
 """Longest text that is taken as a number: far more digits than any instant of the years that are kept."""
+MAX_NUMBER = 2**63 - 1
+"""Numbers beyond it are none to pydantic."""
 
+_FIRST_S = 63_072_000  # 1972-01-01T00:00:00Z
+_END_S = 253_370_764_800  # 9999-01-01T00:00:00Z
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
 _DATETIME = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)"
@@ -46,8 +51,8 @@ def read_instant(text: str, zone: ZoneInfo) -> int:
     A space stands for the plus that a query string lost. NotADatetimeError: pydantic would refuse it. OutOfRangeError:
     a year that is not kept.
     """
-    if len(text) <= MAX_NUMBER_LENGTH and _NUMBER.fullmatch(text):
-        return _of_number(text)
+    if len(text) <= MAX_NUMBER_LENGTH and _NUMBER.fullmatch(text) and abs(Decimal(text)) <= MAX_NUMBER:
+        return _of_number(Decimal(text))
     match = _DATETIME.fullmatch(text)
     reason = _date_fault(text)
     if match is None or reason is not None:
@@ -59,9 +64,10 @@ def read_instant(text: str, zone: ZoneInfo) -> int:
     return parse_instant(f"{match['date']}{clock}{offset}", zone)
 
 
-def _of_number(text: str) -> int:
-    number = Decimal(text)
+def _of_number(number: Decimal) -> int:
     seconds = number / 1000 if abs(number) > MILLISECONDS_ABOVE else number
+    if not _FIRST_S <= seconds < _END_S:
+        raise OutOfRangeError(f"{number} is out of range as unix seconds; years go from 1972 to 9998")
     return int(seconds * 1_000_000)
 
 
