@@ -102,7 +102,7 @@ class _TokenCheck:
 
     def __init__(self, settings: JwtSettings) -> None:
         self._settings = settings
-        self._registry: JWSRegistry | None = None
+        self._registries: dict[str, JWSRegistry] = {}
         self._secret: JwtKey | None = None
         self._file = None if settings.jwks_file is None else _KeyFile(settings.jwks_file)
 
@@ -136,10 +136,10 @@ class _TokenCheck:
         from joserfc import jwt  # noqa: PLC0415  see above
         from joserfc.errors import JoseError  # noqa: PLC0415
 
-        if self._registry is None:
-            self._registry = _registry()
+        if not self._registries:
+            self._registries = {name: _registry(name) for name in ALGORITHMS}
         try:
-            return jwt.decode(token, key, [algorithm], self._registry).claims
+            return jwt.decode(token, key, registry=self._registries[algorithm]).claims
         except (JoseError, ValueError, TypeError, RecursionError):
             return None
 
@@ -226,16 +226,16 @@ def _secret_key(secret: str) -> JwtKey:
     return OctKey(raw, raw)  # not `import_key`: it warns of short secrets by Python's warnings; we did in the log
 
 
-def _registry() -> JWSRegistry:
-    """The four algorithms and nothing else, for tokens with any other header parameters."""
+def _registry(algorithm: str) -> JWSRegistry:
+    """One algorithm and nothing else, for tokens with whatever other header parameters."""
     from joserfc.jws import JWSRegistry  # noqa: PLC0415
 
     class Registry(JWSRegistry):
-        algorithms = {name: _quiet(JWSRegistry.algorithms[name]) for name in ALGORITHMS}  # noqa: RUF012
+        algorithms = {algorithm: _quiet(JWSRegistry.algorithms[algorithm])}  # noqa: RUF012  never changed
         max_header_length = MAX_TOKEN_LENGTH
         max_payload_length = MAX_TOKEN_LENGTH
 
-    return Registry(strict_check_header=False)
+    return Registry(algorithms=[algorithm], strict_check_header=False)
 
 
 def _quiet(algorithm: Any) -> Any:  # noqa: ANN401  joserfc's models are not public
