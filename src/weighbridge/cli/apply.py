@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from weighbridge.cli.client import client_options, connect
 from weighbridge.cli.failures import WrongUsageError
-from weighbridge.cli.output import format_option, note, write
+from weighbridge.cli.output import format_option, note, write, write_one
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_BYTES = 16 * 1024 * 1024
 """Largest catalog file: what the server takes."""
@@ -21,8 +24,14 @@ MAX_BYTES = 16 * 1024 * 1024
 @format_option
 @client_options
 def command(  # noqa: PLR0913  an option each
-    *, file: Any, dry_run: bool, prune: bool, format_: str,  # noqa: ANN401  click's file
-    url: str | None, key: str | None, data: str | None,
+    *,
+    file: Any,  # noqa: ANN401  click's file
+    dry_run: bool,
+    prune: bool,
+    format_: str,
+    url: str | None,
+    key: str | None,
+    data: str | None,
 ) -> None:
     """Bring the catalog to what FILE (YAML or JSON, `-` for stdin) says.
 
@@ -39,10 +48,20 @@ def command(  # noqa: PLR0913  an option each
     query = {"dry_run": "true" if dry_run else None, "prune": "true" if prune else None}
     with connect(url, key, data) as client:
         headers = {"Content-Type": "application/json" if is_json else "application/yaml"}
-        answer = client.send("PUT", "/api/v1/catalog", query, content=content, headers=headers).json()
-    if dry_run:
-        note("Dry run: nothing was changed.")
+        plan = client.send("PUT", "/api/v1/catalog", query, content=content, headers=headers).json()
     if format_ == "json":
-        write([answer], (), format_)
+        write_one(plan, format_)
         return
-    write(answer.get("data", []), ("action", "kind", "id", "fields"), format_)
+    write(_rows(plan), ("action", "kind", "id", "fields"), format_)
+    verb = "would be" if dry_run else "were"
+    note(
+        ", ".join(
+            f"{len(plan[name])} {verb} {word}"
+            for name, word in (("create", "created"), ("change", "changed"), ("delete", "deleted"))
+        )
+        + f"; {plan['leave']} left as they are"
+    )
+
+
+def _rows(plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [{"action": action, **each} for action in ("create", "change", "delete") for each in plan.get(action, ())]

@@ -31,12 +31,24 @@ def range_options(default_from: str) -> Callable[[F], F]:
     """A decorator: the command has `--from`, `--to` and `--time-zone`."""
 
     def decorate(function: F) -> F:
-        function = click.option("--time-zone", metavar="ZONE", default="UTC", show_default=True,
-                                help="IANA time zone of windows, and of instants without an offset.")(function)
-        function = click.option("--to", metavar="INSTANT", default="now", show_default=True,
-                                help="End of the range, not included.")(function)
-        return click.option("--from", "from_", metavar="INSTANT", default=default_from, show_default=True,
-                            help="Start: ISO 8601, a date, `today`, or how long ago: 90m, 24h, 7d, 2w.")(function)
+        function = click.option(
+            "--time-zone",
+            metavar="ZONE",
+            default="UTC",
+            show_default=True,
+            help="IANA time zone of windows, and of instants without an offset.",
+        )(function)
+        function = click.option(
+            "--to", metavar="INSTANT", default="now", show_default=True, help="End of the range, not included."
+        )(function)
+        return click.option(
+            "--from",
+            "from_",
+            metavar="INSTANT",
+            default=default_from,
+            show_default=True,
+            help="Start: ISO 8601, a date, `today`, or how long ago: 90m, 24h, 7d, 2w.",
+        )(function)
 
     return decorate
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import click
@@ -29,17 +30,23 @@ MAX_PAGES = 10_000
 KEY_FILE_BYTES = 4096
 """Longest admin.key that is read."""
 
-Query = "Mapping[str, str | int | None]"
-
 
 def client_options(function: F) -> F:
     """A decorator: the command has `--url`, `--key` and `--data`; it hands them to `connect`."""
     options = (
-        click.option("--url", metavar="URL", help=f"Server to talk to [default: {DEFAULT_URL}; variable: WEIGHBRIDGE_URL]"),
-        click.option("--key", metavar="KEY", help="API key [default: DATA/admin.key if the server is on this machine; "
-                     "variable: WEIGHBRIDGE_KEY]"),
-        click.option("--data", metavar="PATH", help="Data folder of a server on this machine, for its admin.key "
-                     "[default: as for `serve`]"),
+        click.option(
+            "--url", metavar="URL", help=f"Server to talk to [default: {DEFAULT_URL}; variable: WEIGHBRIDGE_URL]"
+        ),
+        click.option(
+            "--key",
+            metavar="KEY",
+            help="API key [default: DATA/admin.key if the server is on this machine; variable: WEIGHBRIDGE_KEY]",
+        ),
+        click.option(
+            "--data",
+            metavar="PATH",
+            help="Data folder of a server on this machine, for its admin.key [default: as for `serve`]",
+        ),
     )
     for option in reversed(options):
         function = option(function)
@@ -54,10 +61,12 @@ class Client:
 
         self.url = url.rstrip("/")
         self._httpx = httpx
+        self.key_digest = sha256((key or "").encode("utf-8", "surrogateescape")).hexdigest()
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
             self._client = httpx.Client(
-                base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=not _is_loopback(self.url))
+                base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=not _is_loopback(self.url)
+            )
         except (httpx.InvalidURL, UnicodeEncodeError) as error:
             raise WrongUsageError(f"{url!r} or the key cannot be sent: {error}") from error
 
@@ -65,7 +74,7 @@ class Client:
         """The connection is closed."""
         self._client.close()
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -100,7 +109,11 @@ class Client:
         raise CommandError(f"{self.url}{path} goes on without an end; report this")
 
     def send(
-        self, method: str, path: str, query: Mapping[str, str | int | None] | None = None, **body: Any  # noqa: ANN401
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None] | None = None,
+        **body: Any,  # noqa: ANN401
     ) -> httpx.Response:
         """A successful answer; anything else is raised as the error it is."""
         answer = self.try_once(method, path, query, **body)
@@ -109,7 +122,11 @@ class Client:
         return answer
 
     def try_once(
-        self, method: str, path: str, query: Mapping[str, str | int | None] | None = None, **body: Any  # noqa: ANN401
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str | int | None] | None = None,
+        **body: Any,  # noqa: ANN401
     ) -> httpx.Response:
         """Whatever the server answers. UnreachableError if nothing does."""
         params = {name: value for name, value in (query or {}).items() if value is not None}
@@ -155,8 +172,11 @@ def _words(answer: httpx.Response) -> str:
         return answer.reason_phrase or "no reason given"
     said = str(problem.get("detail") or problem.get("title") or problem.get("error") or answer.reason_phrase)
     where = problem.get("where")
-    faults = [f"\n  {each.get('where') or each.get('path') or ''}: {each.get('detail')}" for each in problem.get("errors") or []
-              if isinstance(each, dict)]
+    faults = [
+        f"\n  {each.get('where') or each.get('path') or ''}: {each.get('detail')}"
+        for each in problem.get("errors") or []
+        if isinstance(each, dict)
+    ]
     return (f"{where}: {said}" if where and str(where) not in said else said) + "".join(faults)
 
 

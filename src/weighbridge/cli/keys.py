@@ -28,14 +28,24 @@ def command() -> None:
 @command.command("create")
 @click.option("--organization", metavar="ID", help="Whose key it is [default: the organization of the key that asks].")
 @click.option("--name", required=True, metavar="TEXT", help="What the key is for.")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do; repeatable.")
+@click.option(
+    "--scope", "scopes", multiple=True, required=True, type=click.Choice(SCOPES), help="What it may do; repeatable."
+)
 @click.option("--project", metavar="ID", help="Only this project of the organization.")
 @click.option("--expires-at", metavar="INSTANT", help="ISO 8601; the key is good until then [default: for ever].")
 @format_option
 @client_options
 def create(  # noqa: PLR0913  an option each
-    *, organization: str | None, name: str, scopes: tuple[str, ...], project: str | None, expires_at: str | None,
-    format_: str, url: str | None, key: str | None, data: str | None,
+    *,
+    organization: str | None,
+    name: str,
+    scopes: tuple[str, ...],
+    project: str | None,
+    expires_at: str | None,
+    format_: str,
+    url: str | None,
+    key: str | None,
+    data: str | None,
 ) -> None:
     """Create a key. This is the only time that it is shown.
 
@@ -47,7 +57,9 @@ def create(  # noqa: PLR0913  an option each
     if expires_at is not None:
         body["expires_at"] = rfc3339(read_instant(expires_at, "UTC", 0))
     with connect(url, key, data) as client:
-        made = client.json("POST", "/api/v1/keys", body={name: value for name, value in body.items() if value is not None})
+        made = client.json(
+            "POST", "/api/v1/keys", body={name: value for name, value in body.items() if value is not None}
+        )
     write_one(made, format_)
     note("The key is shown this once; keep it now.")
 

@@ -71,7 +71,9 @@ class LazyGroup(click.Group):
             raise CommandError(str(error)) from error
 
 
-@click.group(cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup, help=HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="weighbridge", message="weighbridge %(version)s")
 def cli() -> None:
     pass

@@ -20,12 +20,17 @@ FORMATS = ("table", "json", "jsonl", "csv")
 def format_option(function: F) -> F:
     """A decorator: the command has `--format` and gets it as `format_`."""
     return click.option(
-        "--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How data is written."
+        "--format",
+        "format_",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="How data is written.",
     )(function)
 
 
 def write(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], format_: str) -> None:
-    """Every row stands on stdout. In JSON rows are objects with all they hold, in a table or CSV they have `columns`."""
+    """Every row stands on stdout: in JSON with all that it holds, in a table or CSV its `columns`."""
     if format_ == "json":
         click.echo(json.dumps(list(rows), indent=2, ensure_ascii=False))
     elif format_ == "jsonl":
@@ -38,7 +43,7 @@ def write(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], format_: st
 
 
 def write_one(thing: Mapping[str, Any], format_: str) -> None:
-    """One object stands on stdout: JSON as it is; otherwise a row of two columns for each of its (dotted) fields."""
+    """One object stands on stdout: JSON as it is, otherwise two columns, (dotted) field and value."""
     if format_ == "json":
         click.echo(json.dumps(thing, indent=2, ensure_ascii=False))
     elif format_ == "jsonl":
@@ -82,26 +87,25 @@ def _write_csv(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Non
 
 
 def _write_table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  rich takes as long to import as a whole command takes
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
+    """Columns as wide as their widest cell, numbers to the right; nothing is cut, so that machines can read it."""
     listed = list(rows)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        is_number = any(isinstance(row.get(column), int | float) for row in listed)
-        table.add_column(column, justify="right" if is_number else "left", overflow="fold", no_wrap=is_number)
-    for row in listed:
-        table.add_row(*(Text(_grouped(row.get(column))) for column in columns))
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
-    if not sys.stdout.isatty():  # whoever reads it has no width: every cell on one line
-        console.width = max(80, console.measure(table).maximum)
-    console.print(table)
+    cells = [[_grouped(row.get(column)) for column in columns] for row in listed]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    right = [any(_is_number(row.get(column)) for row in listed) for column in columns]
+    rule = ["-" * width for width in widths]
+    for line in ([*columns], rule, *cells):
+        fitted = (
+            text.rjust(width) if to_right else text.ljust(width)
+            for text, width, to_right in zip(line, widths, right, strict=True)
+        )
+        click.echo("  ".join(fitted).rstrip())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _grouped(value: object) -> str:
-    """Whole numbers with thin groups of three digits, the rest as in CSV."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return cell(value)
+    """Whole numbers in groups of three digits, the rest as in CSV; control characters spelled out."""
+    text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else cell(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -14,14 +14,25 @@ COLUMNS = ("direction", "mbps", "bits_per_second", "rank", "slots", "discarded",
 
 @click.command("percentile")
 @range_options("30d")
-@click.option("--slot", type=click.Choice(("30m", "5m")), default="30m", show_default=True, help="Length of a billing slot.")
+@click.option(
+    "--slot", type=click.Choice(("30m", "5m")), default="30m", show_default=True, help="Length of a billing slot."
+)
 @click.option("--p", "p", type=click.IntRange(1, 99), default=95, show_default=True, help="Which percentile.")
 @filter_options()
 @format_option
 @client_options
 def command(  # noqa: PLR0913  an option each
-    *, from_: str, to: str, time_zone: str, slot: str, p: int, format_: str,
-    url: str | None, key: str | None, data: str | None, **filters: str | None,
+    *,
+    from_: str,
+    to: str,
+    time_zone: str,
+    slot: str,
+    p: int,
+    format_: str,
+    url: str | None,
+    key: str | None,
+    data: str | None,
+    **filters: str | None,
 ) -> None:
     """Show the 95th percentile of bandwidth (or another) with its receipt.
 

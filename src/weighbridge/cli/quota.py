@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 COLUMNS = (
-    "project", "region", "billing_method", "start", "end", "tb_total", "tb_used", "mbps_total", "mbps_used", "percent",
+    "project",
+    "region",
+    "billing_method",
+    "start",
+    "end",
+    "tb_total",
+    "tb_used",
+    "mbps_total",
+    "mbps_used",
+    "percent",
     "exceeded",
 )
 BY_PERCENTILE = "95th percentile"
@@ -54,13 +63,25 @@ def show(*, format_: str, url: str | None, key: str | None, data: str | None, **
 
 @command.command("check")
 @filter_options(("organization", "project", "region"))
-@click.option("--at", type=click.FloatRange(0, 1_000_000), metavar="PERCENT", default=None,
-              help="Exceeded from this share of the quota on [default: more than all of it].")
+@click.option(
+    "--at",
+    type=click.FloatRange(0, 1_000_000),
+    metavar="PERCENT",
+    default=None,
+    help="Exceeded from this share of the quota on [default: more than all of it].",
+)
 @format_option
 @client_options
 @click.pass_context
 def check(  # noqa: PLR0913  an option each
-    ctx: click.Context, /, *, at: float | None, format_: str, url: str | None, key: str | None, data: str | None,
+    ctx: click.Context,
+    /,
+    *,
+    at: float | None,
+    format_: str,
+    url: str | None,
+    key: str | None,
+    data: str | None,
     **filters: str | None,
 ) -> None:
     """Like `show`, with exit code 3 if any quota is exceeded.

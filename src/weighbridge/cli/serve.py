@@ -27,6 +27,6 @@ def command(**flags: object) -> None:
         serve(settings)
     except OSError as error:
         raise CommandError(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; give another address with "
-            "--host and --port, or stop what listens there"
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; give another address "
+            "with --host and --port, or stop what listens there"
         ) from error

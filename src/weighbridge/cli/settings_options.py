@@ -29,8 +29,11 @@ def with_settings(*names: str) -> Callable[[F], F]:
         for setting in reversed(SETTINGS):
             if setting.flag and (not names or setting.name in names):
                 function = _option(setting)(function)
-        return click.option("--config", metavar="FILE", help="Settings file [default: weighbridge.toml, if it is there; "
-                            "variable: WEIGHBRIDGE_CONFIG]")(function)
+        return click.option(
+            "--config",
+            metavar="FILE",
+            help="Settings file [default: weighbridge.toml, if it is there; variable: WEIGHBRIDGE_CONFIG]",
+        )(function)
 
     return decorate
 
@@ -41,7 +44,9 @@ def load_settings(flags: dict[str, object], *, only: Collection[str] = ()) -> tu
     InvalidInputError tells everything that is wrong.
     """
     given = {name: value for name, value in flags.items() if value is not None and (not only or name in only)}
-    return load({name: "true" if value is True else str(value) for name, value in given.items()}, os.environ, Path.cwd())
+    return load(
+        {name: "true" if value is True else str(value) for name, value in given.items()}, os.environ, Path.cwd()
+    )
 
 
 def _option(setting: Setting) -> Callable[[F], F]:

@@ -14,13 +14,25 @@ from weighbridge.cli.output import format_option, write
 @range_options("24h")
 @click.option("--by", type=click.Choice(GROUP_KEYS), default="server", show_default=True, help="What is ranked.")
 @click.option("--metric", type=click.Choice(METRICS), default="bytes", show_default=True, help="What it is ranked by.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many; the rest is `other`.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many; the rest is `other`."
+)
 @filter_options()
 @format_option
 @client_options
 def command(  # noqa: PLR0913  an option each
-    *, from_: str, to: str, time_zone: str, by: str, metric: str, limit: int, format_: str,
-    url: str | None, key: str | None, data: str | None, **filters: str | None,
+    *,
+    from_: str,
+    to: str,
+    time_zone: str,
+    by: str,
+    metric: str,
+    limit: int,
+    format_: str,
+    url: str | None,
+    key: str | None,
+    data: str | None,
+    **filters: str | None,
 ) -> None:
     """Show who moved most, and everything else as `other`.
 

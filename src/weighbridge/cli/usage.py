@@ -15,13 +15,24 @@ AMOUNTS = ("bytes_in", "bytes_out", "requests")
 @click.command("usage")
 @range_options("24h")
 @click.option("--window", type=click.Choice(WINDOWS), default="1h", show_default=True, help="Length of a row.")
-@click.option("--group-by", metavar="KEYS", help=f"A row for each of these, separated by commas: {', '.join(GROUP_KEYS)}.")
+@click.option(
+    "--group-by", metavar="KEYS", help=f"A row for each of these, separated by commas: {', '.join(GROUP_KEYS)}."
+)
 @filter_options()
 @format_option
 @client_options
 def command(  # noqa: PLR0913  an option each
-    *, from_: str, to: str, time_zone: str, window: str, group_by: str | None, format_: str,
-    url: str | None, key: str | None, data: str | None, **filters: str | None,
+    *,
+    from_: str,
+    to: str,
+    time_zone: str,
+    window: str,
+    group_by: str | None,
+    format_: str,
+    url: str | None,
+    key: str | None,
+    data: str | None,
+    **filters: str | None,
 ) -> None:
     """Show what moved, by window and group.
 

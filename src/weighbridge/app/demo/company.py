@@ -24,7 +24,7 @@ VPN_BRANCH = "7c9e6679-7425-40de-944b-e07fc1f90ae7"
 class Habit:
     """How the traffic of one series behaves; means are those of the first month.
 
-    `requests_per_s` None: a thing of bytes only, `in_bps` and `out_bps` are its rates. Otherwise they are bits a request.
+    `requests_per_s` None: bytes only, `in_bps` and `out_bps` are its rates; otherwise they are bits a request.
     `weekend` scales Saturday and Sunday, `night` is the floor of the daily curve (1: no curve), `growth` is per month,
     `bursts` are expected in a month.
     """
@@ -68,10 +68,18 @@ FAULTS = {
 
 # slug, billing method, price, {region: (price, TB granted, TB additional, Mbps granted, Mbps additional)}
 _PROJECTS: tuple[tuple[str, str, int | None, dict[str, tuple[int | None, int, int, int, int]]], ...] = (
-    ("incredible-bronze-knife", "Normal", 500, {
-        "brazil": (500, 20, 5, 0, 0), "germany": (200, 40, 0, 0, 0), "new-york": (None, 30, 0, 0, 0)}),
-    ("swift-silver-otter", "95th percentile", 900, {
-        "germany": (400, 0, 0, 500, 100), "japan": (500, 0, 0, 150, 50), "new-york": (450, 0, 0, 200, 0)}),
+    (
+        "incredible-bronze-knife",
+        "Normal",
+        500,
+        {"brazil": (500, 20, 5, 0, 0), "germany": (200, 40, 0, 0, 0), "new-york": (None, 30, 0, 0, 0)},
+    ),
+    (
+        "swift-silver-otter",
+        "95th percentile",
+        900,
+        {"germany": (400, 0, 0, 1000, 250), "japan": (500, 0, 0, 400, 50), "new-york": (450, 0, 0, 250, 0)},
+    ),
     ("quiet-copper-fox", "Normal", None, {"japan": (150, 10, 0, 0, 0), "germany": (100, 20, 0, 0, 0)}),
 )
 # project, region, how many, Mbps out each, role
@@ -86,22 +94,51 @@ _SERVERS = (
     ("quiet-copper-fox", "germany", 3, 6.0, "backup"),
 )
 _ROLES = {  # share of in to out, floor at night, weekend, bursts a month
-    "web": (0.12, 0.25, 0.8, 2.0), "api": (0.35, 0.3, 0.65, 1.0), "video": (0.05, 0.2, 1.25, 4.0),
-    "db": (0.9, 0.6, 0.8, 1.0), "backup": (6.0, 0.9, 1.0, 20.0),
+    "web": (0.12, 0.25, 0.8, 2.0),
+    "api": (0.35, 0.3, 0.65, 1.0),
+    "video": (0.05, 0.2, 1.25, 4.0),
+    "db": (0.9, 0.6, 0.8, 1.0),
+    "backup": (6.0, 0.9, 1.0, 20.0),
 }
 _FAULTY = {"sv_ger_video_2": "survived", "sv_bra_web_3": "reset", "sv_new_api_1": "silent"}
 
-_CONSUMERS = (("alice", "Alice's shop", 3.0), ("bob", "Bob & Sons", 1.6), ("carol", None, 0.8), ("mobile-app", "Mobile app", 5.0),
-              ("partner-feed", "Partner feed", 0.5), ("unidentified", None, 0.2))
+_CONSUMERS = (
+    ("alice", "Alice's shop", 3.0),
+    ("bob", "Bob & Sons", 1.6),
+    ("carol", None, 0.8),
+    ("mobile-app", "Mobile app", 5.0),
+    ("partner-feed", "Partner feed", 0.5),
+    ("unidentified", None, 0.2),
+)
 # method, path, share of requests, bytes in and out of one request
-_ENDPOINTS = (("GET", "/v1/products", 0.5, 420, 9_000), ("GET", "/v1/products/{id}", 0.3, 400, 3_500),
-              ("POST", "/v1/orders", 0.08, 2_600, 900), ("GET", "/healthz", 0.12, 150, 90))
-_APPS = ((1, "shop-api", "76b5cb91-a0a4-4ea0-a894-57d2b9fcb2c9", "Europe/London", 1.0),
-         (2, "payments-api", "0f9619ff-8b86-4d01-b42d-00cf4fc964ff", "America/New_York", 0.4))
+_ENDPOINTS = (
+    ("GET", "/v1/products", 0.5, 420, 9_000),
+    ("GET", "/v1/products/{id}", 0.3, 400, 3_500),
+    ("POST", "/v1/orders", 0.08, 2_600, 900),
+    ("GET", "/healthz", 0.12, 150, 90),
+)
+_APPS = (
+    (1, "shop-api", "76b5cb91-a0a4-4ea0-a894-57d2b9fcb2c9", "Europe/London", 1.0),
+    (2, "payments-api", "0f9619ff-8b86-4d01-b42d-00cf4fc964ff", "America/New_York", 0.4),
+)
 _ENVIRONMENTS = (("prod", 1.0), ("staging", 0.01))
 
-_SPACES = ("Blog", "Shop", "Docs", "Careers", "Press", "Events", "Recipes", "Travel", "Kids", "Archive", "Labs", "Intranet",
-           "Wiki", "Sandbox")
+_SPACES = (
+    "Blog",
+    "Shop",
+    "Docs",
+    "Careers",
+    "Press",
+    "Events",
+    "Recipes",
+    "Travel",
+    "Kids",
+    "Archive",
+    "Labs",
+    "Intranet",
+    "Wiki",
+    "Sandbox",
+)
 # instance, name, region, primary server, (peer, Mbps) …
 _VPNS: tuple[tuple[str, str, str, str | None, tuple[tuple[str, float], ...]], ...] = (
     (VPN_HQ, "hq", "germany", "sv_tunnel_gw", (("alice", 1.2), ("bruno", 0.7), ("chen", 0.4))),
@@ -112,7 +149,9 @@ _VPNS: tuple[tuple[str, str, str, str | None, tuple[tuple[str, float], ...]], ..
 def document() -> dict[str, Any]:
     """The catalog of the demo, as `weighbridge apply` would read it."""
     return {
-        "regions": [{"id": f"reg_{slug.replace('-', '_')}", "slug": slug, "name": name} for slug, (name, _) in REGIONS.items()],
+        "regions": [
+            {"id": f"reg_{slug.replace('-', '_')}", "slug": slug, "name": name} for slug, (name, _) in REGIONS.items()
+        ],
         "organizations": [_hosting(), _api(), _publisher(), _tunnel()],
     }
 
@@ -134,31 +173,51 @@ def _servers() -> list[tuple[str, str, str, float, str]]:
 def _hosting() -> dict[str, Any]:
     projects = [
         {
-            "id": f"proj_{slug.split('-')[1]}", "slug": slug, "billing_method": method, "price": price,
+            "id": f"proj_{slug.split('-')[1]}",
+            "slug": slug,
+            "billing_method": method,
+            "price": price,
             "quotas": [
-                {"region": region, "price": region_price, "tb": {"granted": tb, "additional": tb_more},
-                 "mbps": {"granted": mbps, "additional": mbps_more}}
+                {
+                    "region": region,
+                    "price": region_price,
+                    "tb": {"granted": tb, "additional": tb_more},
+                    "mbps": {"granted": mbps, "additional": mbps_more},
+                }
                 for region, (region_price, tb, tb_more, mbps, mbps_more) in quotas.items()
             ],
             "servers": [
                 {"id": server, "hostname": server.removeprefix("sv_").replace("_", "-"), "region": region}
-                for server, project, region, _, _ in _servers() if project == slug
+                for server, project, region, _, _ in _servers()
+                if project == slug
             ],
         }
         for slug, method, price, quotas in _PROJECTS
     ]
-    return {"id": HOSTING, "slug": "northwind", "name": "Northwind Hosting", "time_zone": "America/Sao_Paulo",
-            "billing_day": 1, "projects": projects}
+    return {
+        "id": HOSTING,
+        "slug": "northwind",
+        "name": "Northwind Hosting",
+        "time_zone": "America/Sao_Paulo",
+        "billing_day": 1,
+        "projects": projects,
+    }
 
 
 def _api() -> dict[str, Any]:
     apps = [
         {
-            "id": number, "name": name, "client_id": client_id,
-            "environments": [{"id": number * 10 + place, "name": environment}
-                             for place, (environment, _) in enumerate(_ENVIRONMENTS, 1)],
-            "consumers": [{"id": number * 100 + place, "identifier": identifier} | ({"name": shown} if shown else {})
-                          for place, (identifier, shown, _) in enumerate(_CONSUMERS, 1)],
+            "id": number,
+            "name": name,
+            "client_id": client_id,
+            "environments": [
+                {"id": number * 10 + place, "name": environment}
+                for place, (environment, _) in enumerate(_ENVIRONMENTS, 1)
+            ],
+            "consumers": [
+                {"id": number * 100 + place, "identifier": identifier} | ({"name": shown} if shown else {})
+                for place, (identifier, shown, _) in enumerate(_CONSUMERS, 1)
+            ],
             "excluded_endpoints": [{"method": "GET", "path": "/healthz"}],
         }
         for number, name, client_id, _, _ in _APPS
@@ -168,8 +227,15 @@ def _api() -> dict[str, Any]:
 
 def _publisher() -> dict[str, Any]:
     spaces = [{"id": 1000 + number, "name": name} for number, name in enumerate(_SPACES, 1)]
-    return {"id": PUBLISHER, "slug": "pixel", "name": "Pixel & Press", "time_zone": "UTC",
-            "monthly_traffic_limit": 10_000_000, "traffic_limit_unit": "requests", "spaces": spaces}
+    return {
+        "id": PUBLISHER,
+        "slug": "pixel",
+        "name": "Pixel & Press",
+        "time_zone": "UTC",
+        "monthly_traffic_limit": 10_000_000,
+        "traffic_limit_unit": "requests",
+        "spaces": spaces,
+    }
 
 
 def _tunnel() -> dict[str, Any]:
@@ -178,19 +244,38 @@ def _tunnel() -> dict[str, Any]:
         | ({"primary_server": primary} if primary else {})
         for instance, name, region, primary, peers in _VPNS
     ]
-    gateway = {"id": "proj_gateways", "slug": "gateways",
-               "servers": [{"id": "sv_tunnel_gw", "hostname": "gw-1", "region": "germany"}]}
-    return {"id": VPN, "slug": "tunnel", "name": "Tunnel & Co", "time_zone": "Europe/Berlin", "billing_day": 15,
-            "projects": [gateway], "vpn_instances": instances}
+    gateway = {
+        "id": "proj_gateways",
+        "slug": "gateways",
+        "servers": [{"id": "sv_tunnel_gw", "hostname": "gw-1", "region": "germany"}],
+    }
+    return {
+        "id": VPN,
+        "slug": "tunnel",
+        "name": "Tunnel & Co",
+        "time_zone": "Europe/Berlin",
+        "billing_day": 15,
+        "projects": [gateway],
+        "vpn_instances": instances,
+    }
 
 
 def _server_habits() -> list[Habit]:
     made = []
     for server, _, region, mbps, role in _servers():
         in_share, night, weekend, bursts = _ROLES[role]
-        made.append(Habit(
-            SeriesKey(Kind.SERVER, server), REGIONS[region][1], mbps * in_share * 1e6, mbps * 1e6,
-            night=night, weekend=weekend, bursts=bursts, fault=_FAULTY.get(server)))
+        made.append(
+            Habit(
+                SeriesKey(Kind.SERVER, server),
+                REGIONS[region][1],
+                mbps * in_share * 1e6,
+                mbps * 1e6,
+                night=night,
+                weekend=weekend,
+                bursts=bursts,
+                fault=_FAULTY.get(server),
+            )
+        )
     made.append(Habit(SeriesKey(Kind.SERVER, "sv_tunnel_gw"), "Europe/Berlin", 2.6e6, 2.4e6, night=0.15, weekend=0.4))
     return made
 
@@ -198,9 +283,15 @@ def _server_habits() -> list[Habit]:
 def _app_habits() -> list[Habit]:
     return [
         Habit(
-            SeriesKey(Kind.APP, str(app), app * 10 + place, app * 100 + who, method, path), zone,
-            in_bytes * 8.0, out_bytes * 8.0, requests_per_s=scale * size * weight * share, weekend=0.6, night=0.15,
-            growth=0.05)
+            SeriesKey(Kind.APP, str(app), app * 10 + place, app * 100 + who, method, path),
+            zone,
+            in_bytes * 8.0,
+            out_bytes * 8.0,
+            requests_per_s=scale * size * weight * share,
+            weekend=0.6,
+            night=0.15,
+            growth=0.05,
+        )
         for app, _, _, zone, scale in _APPS
         for place, (_, size) in enumerate(_ENVIRONMENTS, 1)
         for who, (_, _, weight) in enumerate(_CONSUMERS, 1)
@@ -211,8 +302,15 @@ def _app_habits() -> list[Habit]:
 def _space_habits() -> list[Habit]:
     return [
         Habit(
-            SeriesKey(Kind.SPACE, str(1000 + number)), "Europe/Paris", 350 * 8.0, 28_000 * 8.0,
-            requests_per_s=1.1 / number, weekend=1.1, night=0.2, growth=0.02)
+            SeriesKey(Kind.SPACE, str(1000 + number)),
+            "Europe/Paris",
+            350 * 8.0,
+            28_000 * 8.0,
+            requests_per_s=1.1 / number,
+            weekend=1.1,
+            night=0.2,
+            growth=0.02,
+        )
         for number in range(1, len(_SPACES) + 1)
     ]
 

@@ -12,7 +12,7 @@ import numpy as np
 from weighbridge.app.adminkey import find_admin_key
 from weighbridge.app.demo.company import API, HOSTING, PUBLISHER, VPN, VPN_HQ, document, habits
 from weighbridge.app.demo.traffic import rows_of
-from weighbridge.domain.errors import FolderInUseError, InvalidInputError
+from weighbridge.domain.errors import InvalidInputError
 from weighbridge.domain.timegrid import floor
 from weighbridge.domain.units import SLOT_S
 from weighbridge.http.route import Principal
@@ -47,7 +47,11 @@ class Filled:
 
 
 def fill(
-    settings: Settings, clock: Clock, *, months: int = 13, seed: int = 1,
+    settings: Settings,
+    clock: Clock,
+    *,
+    months: int = 13,
+    seed: int = 1,
     on_progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Filled:
     """The folder holds the demo, `months` months of it up to now; the same seed at the same time makes the same usage.
@@ -64,18 +68,22 @@ def fill(
         opened.callback(catalog.close)
         if journal.mark().position > 0 or journal.mark().totals.events > 0 or catalog.view().series:
             raise InvalidInputError(
-                f"{settings.data} holds usage already, and made-up traffic must not mix with it; give an empty folder with "
-                "--data", where="data")
+                f"{settings.data} holds usage already, and made-up traffic must not mix with it; give an empty one with "
+                "--data",
+                where="data",
+            )
         admin_key = find_admin_key(settings.data, settings.admin_key).secret
         catalog.admin_key(admin_key)
         catalog.apply(document())
         keys = {
             organization: catalog.create_key(
-                {"organization": organization, "name": "demo", "scopes": _SCOPES}, _OPERATOR)[1]
+                {"organization": organization, "name": "demo", "scopes": _SCOPES}, _OPERATOR
+            )[1]
             for organization in (HOSTING, API, PUBLISHER, VPN)
         }
         store = DuckDBStore(
-            settings.data / "usage", memory_limit_mb=settings.duckdb_memory_mb, threads=settings.duckdb_threads)
+            settings.data / "usage", memory_limit_mb=settings.duckdb_memory_mb, threads=settings.duckdb_threads
+        )
         opened.callback(store.close)
         end_s = floor(clock.now_us() // 1_000_000, SLOT_S)
         start_s = _months_before(end_s, months)
@@ -94,10 +102,7 @@ def _load(
     count = 0
     for done, month in enumerate(months):
         on_progress(done, len(months))
-        parts = [
-            rows_of(habit, number, months=month, first_s=start_s, end_s=end_s, seed=seed)
-            for habit, number in zip(moving, numbers, strict=True)
-        ]
+        parts = [rows_of(habit, number, month, span, seed) for habit, number in zip(moving, numbers, strict=True)]
         rows = np.concatenate(parts)
         store.load(rows)
         count += len(rows)
@@ -133,12 +138,16 @@ def _curls(settings: Settings, keys: dict[str, str], end_s: int) -> dict[str, st
     return {
         "Latitude.sh traffic": (
             f"curl -gs -H 'Authorization: {keys[HOSTING]}' '{base}/traffic?filter[date][gte]={first}T00:00:00Z"
-            f"&filter[date][lte]={last}T00:00:00Z&filter[project]=incredible-bronze-knife'"),
+            f"&filter[date][lte]={last}T00:00:00Z&filter[project]=incredible-bronze-knife'"
+        ),
         "Latitude.sh quota": f"curl -gs -H 'Authorization: {keys[HOSTING]}' '{base}/traffic/quota'",
         "Apitally": (
-            f"curl -s -H 'Api-Key: {keys[API]}' '{base}/v1/apps/1/traffic?interval=day&timezone=Europe/London&start={first}'"),
+            f"curl -s -H 'Api-Key: {keys[API]}' "
+            f"'{base}/v1/apps/1/traffic?interval=day&timezone=Europe/London&start={first}'"
+        ),
         "Storyblok": (
             f"curl -s -H 'Authorization: {keys[PUBLISHER]}' "
-            f"'{base}/v1/orgs/me/statistics/all_traffic?group_by=month&start_date={first}'"),
+            f"'{base}/v1/orgs/me/statistics/all_traffic?group_by=month&start_date={first}'"
+        ),
         "Altostrat": f"curl -s -H 'Authorization: Bearer {keys[VPN]}' '{base}/vpn/instances/{VPN_HQ}/bandwidth'",
     }

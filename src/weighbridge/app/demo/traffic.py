@@ -27,13 +27,14 @@ CACHED_CLOCKS = 16
 """Zones of one month whose clocks are kept: the demo has six."""
 
 
-def rows_of(habit: Habit, series: int, *, months: tuple[int, int, int], first_s: int, end_s: int, seed: int) -> np.ndarray:
-    """Rows (dtype SLOT_ROW) of one series from `first_s` up to `end_s`, as far as they lie in one month.
+def rows_of(habit: Habit, series: int, month: tuple[int, int, int], span: tuple[int, int], seed: int) -> np.ndarray:
+    """Rows (dtype SLOT_ROW) of one series in `span` (start and end), as far as they lie in one month.
 
-    `months` is (number of the month, its start, its end). The same seed, series, month and end give the same rows,
+    `month` is (its number, its start, its end). The same seed, series, month and end give the same rows,
     however the months are cut.
     """
-    number, start_s, stop_s = months
+    number, start_s, stop_s = month
+    first_s, end_s = span
     count = (stop_s - start_s) // SLOT_S
     rng = np.random.default_rng([seed, series, number])
     at_s = start_s + SLOT_S * np.arange(count, dtype=np.int64)
@@ -82,7 +83,9 @@ def _clock(zone_name: str, start_s: int, count: int) -> tuple[np.ndarray, np.nda
     """Hour (with fraction) and weekday (Monday is 0) that clocks of a zone show at each slot."""
     tz = zone(zone_name)
     hours = range(start_s, start_s + count * SLOT_S, HOUR_S)
-    offsets = [int((dt.datetime.fromtimestamp(at_s, tz).utcoffset() or dt.timedelta()).total_seconds()) for at_s in hours]
+    offsets = [
+        int((dt.datetime.fromtimestamp(at_s, tz).utcoffset() or dt.timedelta()).total_seconds()) for at_s in hours
+    ]
     local_s = start_s + SLOT_S * np.arange(count, dtype=np.int64) + np.repeat(offsets, HOUR_S // SLOT_S)[:count]
     return local_s % DAY_S / HOUR_S, (local_s // DAY_S + 3) % 7
 
@@ -99,7 +102,7 @@ def _bursts(rng: np.random.Generator, count: int, expected: float) -> np.ndarray
     level = np.ones(count)
     for _ in range(rng.poisson(expected)):
         at, length = rng.integers(0, count), rng.integers(2, 36)
-        level[at:at + length] *= rng.uniform(2, 6)
+        level[at : at + length] *= rng.uniform(2, 6)
     return level
 
 
@@ -116,7 +119,7 @@ def _with_fault(rows: np.ndarray, habit: Habit, end_s: int) -> np.ndarray:
     for name in ("bytes_in", "bytes_out"):
         total, slots = int(rows[name][inside].sum()), int(inside.sum())
         even = np.full(slots, total // max(slots, 1))
-        even[:total % max(slots, 1)] += 1  # the remainder to the earlier slots, as for every gap
+        even[: total % max(slots, 1)] += 1  # the remainder to the earlier slots, as for every gap
         rows[name][inside] = 0 if fault.shows == "silent" else even
     if fault.shows == "survived":
         rows["flags"][inside] = SlotFlag.ESTIMATED

@@ -1,0 +1,100 @@
+"""Batches of events to the server, again and again until each is answered: the same ids never count twice."""
+
+from __future__ import annotations
+
+import gzip
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from weighbridge.cli.client import failure_of
+from weighbridge.cli.failures import CommandError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from weighbridge.cli.client import Client
+
+BATCH_EVENTS = 5_000
+"""Half of what the server takes at once: large enough that a round trip costs nothing, small enough to be repeated."""
+BATCH_BYTES = 8 * 1024 * 1024
+"""Half of what the server takes at once, before gzip."""
+ATTEMPTS = 12
+"""Times a batch is sent before it is given up: with the waits below some four minutes."""
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 60.0
+GZIP_LEVEL = 1
+"""Level 6 takes four times as long for a tenth less."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What became of the rows of a file so far."""
+
+    rows: int = 0
+    accepted: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+
+
+@dataclass(slots=True)
+class Refusal:
+    """A row that was not kept, and why. `number` counts data rows from 1."""
+
+    number: int
+    line: int
+    id: str | None
+    code: str
+    detail: str
+    content: object = field(default=None)
+
+
+def send(
+    client: Client,
+    body: bytes,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> dict[str, Any]:
+    """The server's receipt for a batch, a JSON array of events.
+
+    Waits and repeats while the server is busy, limits calls or cannot be reached. CommandError with the right exit
+    code: it was refused, or ATTEMPTS were not enough.
+    """
+    content = gzip.compress(body, GZIP_LEVEL)
+    headers = {"Content-Type": "application/cloudevents-batch+json", "Content-Encoding": "gzip"}
+    failure: CommandError = UnreachableError("never sent")
+    for attempt in range(ATTEMPTS):
+        wait_s = min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S)
+        try:
+            answer = client.try_once("POST", "/api/v1/events", content=content, headers=headers)
+        except UnreachableError as error:
+            failure = error
+        else:
+            if answer.is_success:
+                return _receipt(answer)
+            failure = failure_of(answer, client.url)
+            if answer.status_code not in (429, 502, 503, 504):
+                raise failure
+            wait_s = _asked_wait_s(answer, wait_s)
+        if attempt + 1 < ATTEMPTS:
+            tell(f"{failure.message}; once more in {wait_s:g} s")
+            sleep(wait_s)
+    raise failure
+
+
+def _receipt(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        found = answer.json()
+    except ValueError as error:
+        raise CommandError("the server answered a batch with something that is no receipt") from error
+    receipt: dict[str, Any] = found
+    return receipt
+
+
+def _asked_wait_s(answer: httpx.Response, own_s: float) -> float:
+    """What the server asks for in Retry-After, within bounds; our own wait where it asks for nothing."""
+    asked = answer.headers.get("retry-after", "")
+    return min(max(float(asked), 0.05), LONGEST_WAIT_S) if asked.isdigit() else own_s
