@@ -89,7 +89,9 @@ class Draft:
     plan: Plan = field(default_factory=Plan)
     numbers: dict[str, int] = field(default_factory=dict)
     reserved: dict[str, set[int]] = field(default_factory=dict)  # numbers that the document itself gives
-    places: dict[tuple[str, Key], str] = field(default_factory=dict)
+    places: dict[tuple[str, Key], str] = field(default_factory=dict)  # where in the document
+    put_below: dict[tuple[str, Key], set[Key]] = field(default_factory=dict)  # keys of changes by kind and parent
+    names: dict[tuple[str, int, str], int] = field(default_factory=dict)  # of changed environments and consumers
 
     def __post_init__(self) -> None:
         self.numbers = dict(self.book.numbers)
@@ -111,7 +113,7 @@ class Draft:
 
     def children(self, spec: KindSpec, parent: Key) -> list[Key]:
         """The keys of living children, as they will be."""
-        candidates = {*children_of(self.book.view, spec, parent), *self.changes.get(spec.name, {})}
+        candidates = {*children_of(self.book.view, spec, parent), *self.put_below.get((spec.name, parent), ())}
         found = ((key, self.find(spec.name, key)) for key in candidates)
         mine = [
             key for key, held in found
@@ -125,6 +127,10 @@ class Draft:
             item = msgspec.structs.replace(item, deleted_at_s=deleted_at_s)
         key = spec.key(item)
         self.changes.setdefault(spec.name, {})[key] = Held(item, deleted_at_s)
+        if spec.parent_field:
+            self.put_below.setdefault((spec.name, getattr(item, spec.parent_field)), set()).add(key)
+        if spec.natural:
+            self.names[spec.name, item.app, getattr(item, spec.unique or "")] = key
         if where is not None:
             self.places[spec.name, key] = where
 
@@ -165,9 +171,10 @@ class Draft:
         return held
 
     def _namesake(self, spec: KindSpec, app: Key, name: str) -> Held | None:
-        for held in self.changes.get(spec.name, {}).values():
-            if held.is_alive and held.item.app == app and getattr(held.item, spec.unique or "") == name:
-                return held
+        key = self.names.get((spec.name, app, name))
+        held = None if key is None else self.find(spec.name, key)
+        if held is not None and held.is_alive and getattr(held.item, spec.unique or "") == name:
+            return held
         names: dict[str, int] = getattr(self.book.view, spec.children_in or "").get(app, {})
         if name in names:
             return self.find(spec.name, names[name])
@@ -203,8 +210,9 @@ class Draft:
             found: str | int = entry.id
             return found
         if entry.spec.is_numbered:
-            taken = {*self.changes.get(entry.spec.name, {}), *self.reserved.get(entry.spec.name, ())}
-            return self.book.next_number(entry.spec, self.numbers, taken)
+            kind = entry.spec.name
+            taken = self.changes.get(kind, {}), self.reserved.get(kind, ())
+            return self.book.next_number(entry.spec, self.numbers, *taken)
         return entry.spec.make_id()
 
     def _same_owner(self, entry: Entry, gone: Held) -> bool:

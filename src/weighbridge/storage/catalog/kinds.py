@@ -228,10 +228,10 @@ class Book:
             return Held(item, item.deleted_at_s if spec.keeps_deletion else None)
         return self.gone[kind].get(key) if kind in self.gone else None
 
-    def next_number(self, spec: KindSpec, numbers: dict[str, int], taken: Container[int] = ()) -> int:
-        """A number that no object of this kind has or had; `numbers` moves on to it."""
+    def next_number(self, spec: KindSpec, numbers: dict[str, int], *taken: Container[int]) -> int:
+        """A number that no object of this kind has or had, nor one of `taken`; `numbers` moves on to it."""
         number = numbers.get(spec.name, FIRST_NUMBER - 1) + 1
-        while number in taken or self.find(spec.name, number) is not None:
+        while any(number in each for each in taken) or self.find(spec.name, number) is not None:
             number += 1
         numbers[spec.name] = number
         return number
