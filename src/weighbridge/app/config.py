@@ -106,7 +106,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("host_interval_s", Integer(1, 3600, 10), "10", "Seconds between readings of this machine's interfaces."),
     Setting(
         "admin_key",
-        Text("a long random text"),
+        Text("what `openssl rand -hex 20` prints"),
         None,
         "Key with scope `admin`. Otherwise one is generated at the first start, printed once and kept in "
         "DATA/admin.key.",

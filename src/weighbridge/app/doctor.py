@@ -42,7 +42,6 @@ def examinations(settings: Settings, clock: Clock) -> Iterator[tuple[str, list[F
     missing = _check_folder(folder)
     yield "folder", missing
     yield "zone data", _check_zones()
-    yield "port", _check_port(settings)
     if missing:
         return
     with ExitStack() as opened:
@@ -57,6 +56,7 @@ def examinations(settings: Settings, clock: Clock) -> Iterator[tuple[str, list[F
         except StorageError as error:
             findings = [_damaged("journal", error)]
         yield "journal", findings
+        yield "port", _check_port(settings)  # not before it is clear that no server of this folder has it
         yield "disk", _check_room(folder)
         yield "file modes", _check_modes(folder)
         yield "catalog", _check_catalog(folder, clock)

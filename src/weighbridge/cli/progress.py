@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(what: str, *, note: bool = False) -> Iterator[Callable[[int, int, str], None]]:
-    """Gives a function that is told (done, all, a word beside the bar); nothing is drawn where stderr is no terminal."""
+    """Gives a function that is told (done, all, a word beside the bar); nothing is drawn if stderr is no terminal."""
     if not sys.stderr.isatty():
         yield lambda _done, _all, _word: None
         return

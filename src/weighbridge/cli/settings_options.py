@@ -50,7 +50,8 @@ def load_settings(flags: dict[str, object], *, only: Collection[str] = ()) -> tu
 
 
 def _option(setting: Setting) -> Callable[[F], F]:
-    about = f"{setting.meaning} [default: {setting.default}; variable: {setting.variable}]"
+    default = f"default: {setting.default}; " if setting.default else ""
+    about = f"{setting.meaning} [{default}variable: {setting.variable}]"
     flag = setting.flag or ""
     if isinstance(setting.kind, Switch):
         return click.option(flag, setting.name, is_flag=True, default=None, help=about)

@@ -1,0 +1,75 @@
+"""The documentation says what the program says."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from weighbridge.app.config import SETTINGS, load
+from weighbridge.cli import failures
+from weighbridge.cli.main import COMMANDS
+from weighbridge.cli.reference import PAGES, commands, rewritten
+from weighbridge.measurement import RejectReason
+
+DOCS = Path(__file__).parent.parent / "docs"
+ALL = dict(commands())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_is_generated_is_as_the_program_says_now(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    assert text == rewritten(text, PAGES[page]()), "run: python -m weighbridge.cli.reference docs"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_and_option_is_documented(name: str) -> None:
+    text = (DOCS / "cli.md").read_text("utf-8")
+    section = text.split(f"## {name}\n", 1)[1].split("\n## ", 1)[0]
+    for option in ALL[name].params:
+        for written in option.opts if isinstance(option, click.Option) else ():
+            assert re.search(rf"{re.escape(written)}\b", section)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_has_an_example_and_every_option_says_what_it_is(name: str) -> None:
+    example = (ALL[name].help or "").partition("Example:\n")[2].strip()
+    assert example.startswith("weighbridge ")
+    for option in ALL[name].params:
+        assert not isinstance(option, click.Option) or option.help
+
+
+def test_the_list_of_commands_says_what_the_commands_say() -> None:
+    listed = {name.removeprefix("weighbridge ") for name in ALL if name.count(" ") == 1}
+    assert listed == set(COMMANDS)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.name)
+def test_every_setting_is_documented(setting) -> None:
+    text = (DOCS / "configuration.md").read_text("utf-8")
+    for word in filter(None, (setting.variable, setting.flag, setting.file_key)):
+        assert f"`{word}`" in text
+
+
+def test_the_example_of_a_settings_file_is_right(tmp_path: Path) -> None:
+    example = re.search(r"```toml\n(.*?)```", (DOCS / "configuration.md").read_text("utf-8"), re.DOTALL)
+    assert example
+    (tmp_path / "jwt.secret").write_text("hush")
+    written = example[1].replace("/etc/weighbridge/jwt.secret", "jwt.secret")
+    tomllib.loads(written)
+    (tmp_path / "weighbridge.toml").write_text(written)
+    settings, _ = load({}, {}, tmp_path)
+    assert (settings.retention_days_5m, settings.jwt.secret) == (400, "hush")
+
+
+@pytest.mark.parametrize("reason", RejectReason)
+def test_every_reject_code_is_documented(reason: RejectReason) -> None:
+    assert f"`{reason.value}`" in (DOCS / "events.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("code", [value for name, value in vars(failures).items() if name.isupper() and type(value) is int])
+def test_every_exit_code_is_documented(code: int) -> None:
+    assert f"| {code} |" in (DOCS / "cli.md").read_text("utf-8")
