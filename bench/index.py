@@ -71,13 +71,7 @@ class Index:
 
     def rest(self) -> None:
         """Frozen tables are written and runs merged."""
-        deadline = time.monotonic() + SETTLE_S
-        runs = -1
-        while time.monotonic() < deadline:
-            self.index.wait_until_idle()
-            time.sleep(1)
-            if runs == (runs := self.index.run_count):
-                return
+        self.index.wait_until_idle(SETTLE_S)
 
     def close(self) -> None:
         """Let go of the files."""

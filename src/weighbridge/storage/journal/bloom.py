@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-SMALL_IDS = 2**21
-"""Up to so many ids a filter gets SMALL_BITS an id: there are many small runs, and together they hold little."""
+SMALL_IDS = 2**24
+"""Up to so many ids a filter gets SMALL_BITS an id: there are many such runs, and each adds its share of ids that pass
+for nothing and cost a read."""
 SMALL_BITS = 16
 """0.5 % of absent ids pass (measured)."""
 LARGE_BITS = 12
-"""1.2 % of absent ids pass (measured); 150 MB for 10^8 ids."""
+"""1.2 % of absent ids pass (measured). 10^8 ids take some 160 MB of filters."""
 
 _FIELD = 4095
 _PAIRS = [(1 << (i & 63)) | (1 << (i >> 6)) for i in range(_FIELD + 1)]

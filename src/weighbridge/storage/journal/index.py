@@ -61,6 +61,7 @@ class EventIndex:
         self._failure: StorageError | None = None
         self._damage: DamagedStoreError | None = None
         self._closing = False
+        self._resting = False
         self._worker = threading.Thread(target=self._work, name="event-id-runs", daemon=True)
         self._worker.start()
 
@@ -75,11 +76,6 @@ class EventIndex:
         with self._lock:
             frozen = sum(len(table) for table, _ in self._frozen)
             return sum(run.ids for run in self._levels.runs) + frozen + len(self._active)
-
-    @property
-    def run_count(self) -> int:
-        """How many runs a look-up may have to ask."""
-        return len(self._levels.runs)
 
     def load(self, key_hi: np.ndarray, key_lo: np.ndarray) -> None:
         """Settle ids of journal rows behind `position`, as when they were appended."""
@@ -149,9 +145,9 @@ class EventIndex:
             self._freeze(position)
 
     def wait_until_idle(self, timeout_s: float = STALL_S) -> bool:
-        """Nothing frozen waits any more, or the time is up: False."""
+        """Nothing is left to write or to merge; False if the time was up before."""
         with self._lock:
-            return self._lock.wait_for(lambda: not self._frozen, timeout_s)
+            return self._lock.wait_for(lambda: self._resting and not self._frozen, timeout_s)
 
     def check(self) -> list[Finding]:
         """Every run is whole and ascending. Reads all of them; none is written or merged meanwhile."""
@@ -276,7 +272,10 @@ class EventIndex:
                 continue
             if not busy:
                 with self._lock:
+                    self._resting = not self._frozen
+                    self._lock.notify_all()
                     self._lock.wait_for(lambda: self._frozen or self._closing)
+                    self._resting = False
 
     def _write_oldest(self) -> bool:
         if not self._frozen:

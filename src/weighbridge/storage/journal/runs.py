@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 BLOCK_IDS = 128
 """Ids that one look-up reads: 2 KB, half a page. Fences then cost half a bit an id."""
 ID_BYTES = 16
-MERGE_IDS = 16_384
-"""Ids of each run that a merge holds at a time: 8 runs take 2 MB, and one step takes some milliseconds."""
+MERGE_IDS = 4_096
+"""Ids of each run that a merge holds at a time, 512 KB for 8 runs: its NumPy calls then keep the interpreter lock from
+claims for 0.1 ms at most."""
 CHECK_IDS = 65_536
 """Ids that a full check of a run holds at a time: 1 MB."""
 SEARCH_IDS = 512

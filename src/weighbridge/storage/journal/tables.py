@@ -85,9 +85,11 @@ class IdTable:
 
     def columns(self) -> tuple[np.ndarray, np.ndarray]:
         """All ids as two uint64 arrays, ascending by `hi`."""
-        size = len(self)
-        key_hi = np.fromiter((*self.by_hi, *(hi for hi, _ in self.twins)), np.uint64, size)
-        key_lo = np.fromiter((*self.by_hi.values(), *self.twins.values()), np.uint64, size)
+        key_hi = np.fromiter(self.by_hi, np.uint64, len(self.by_hi))
+        key_lo = np.fromiter(self.by_hi.values(), np.uint64, len(self.by_hi))
+        if self.twins:
+            key_hi = np.append(key_hi, np.array([hi for hi, _ in self.twins], np.uint64))
+            key_lo = np.append(key_lo, np.array(list(self.twins.values()), np.uint64))
         order = np.argsort(key_hi)
         return key_hi[order], key_lo[order]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from pathlib import Path
@@ -102,6 +103,11 @@ class IndexMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         assert self.index.check() == []
+        assert self.index.wait_until_idle()
+        named = json.loads((self.folder / "index" / "manifest.json").read_text())["body"]["runs"] if any(
+            (self.folder / "index").iterdir()) else []
+        assert {path.name for path in (self.folder / "index").glob("*.run")} == {run["name"] for run in named}
+        assert len(named) <= 20
         everything = [(hi, lo) for (hi, _), lo in self.settled.items()]
         assert self.index.claim(*columns(everything)).tolist() == [1] * len(everything)
         self.index.close()
