@@ -33,6 +33,7 @@ class Server:
     arguments: tuple[str, ...] = ("--no-host",)
     port: int = field(default_factory=free_port)
     variables: dict[str, str] = field(default_factory=dict)
+    wrapper: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -51,7 +52,7 @@ class Server:
         variables |= {"WEIGHBRIDGE_ADMIN_KEY": ADMIN, "WEIGHBRIDGE_RATE_LIMITS": "off"} | self.variables
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*command, *self.arguments], stdout=log, stderr=log, env=variables, cwd=self.folder.parent
+                [*self.wrapper, *command, *self.arguments], stdout=log, stderr=log, env=variables, cwd=self.folder.parent
             )
         with httpx.Client() as client:
             while time.monotonic() - began < STARTED_S:

@@ -9,7 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from weighbridge import __version__
 from weighbridge.dialects.native.asking import ASKING_ROUTES
+from weighbridge.dialects.native.catalog import CATALOG_ROUTES
 from weighbridge.dialects.native.errors import refuse
+from weighbridge.dialects.native.keys import KEY_ROUTES
 from weighbridge.http.route import PROBLEM, Answer, Dialect, Documented, Route
 from weighbridge.model import Scope
 
@@ -117,9 +119,8 @@ HEALTH_ROUTES: tuple[Route, ...] = (
 
 def native_dialect(extra_routes: tuple[Route, ...] = ()) -> Dialect:
     """Our own dialect with `extra_routes`: those of sources and of the web pages, which only app/build.py knows."""
-    return Dialect(
-        name="native", prefixes=("/",), routes=(*HEALTH_ROUTES, *ASKING_ROUTES, *extra_routes), refuse=refuse
-    )
+    routes = (*HEALTH_ROUTES, *ASKING_ROUTES, *CATALOG_ROUTES, *KEY_ROUTES, *extra_routes)
+    return Dialect(name="native", prefixes=("/",), routes=routes, refuse=refuse)
 
 
 DIALECT = native_dialect()
