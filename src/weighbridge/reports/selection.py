@@ -79,6 +79,10 @@ class Span:
     end_s: int
     now_s: int
 
+    def slots(self) -> tuple[int, int]:
+        """The stretch of the billing slots that it touches, whole."""
+        return floor(self.start_s, BILLING_SLOT_S), ceil(self.end_s, BILLING_SLOT_S)
+
 
 @dataclass(frozen=True, slots=True)
 class Selected:
@@ -93,7 +97,7 @@ class Selected:
     absent: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there may be thousands, and freezing doubles the time to make one
 class _Thing:
     """A stretch of time in which a metered object had one owner and one place."""
 
@@ -109,10 +113,6 @@ class _Thing:
     def is_alive(self) -> bool:
         """Whether it is there, and where it was put last."""
         return self.deleted_at_s is None and self.until_s == END_S
-
-    def touches(self, span: Span) -> bool:
-        """Whether any of its traffic may lie in the span, or in a billing slot that the span cuts."""
-        return self.from_s < ceil(span.end_s, BILLING_SLOT_S) and self.until_s > floor(span.start_s, BILLING_SLOT_S)
 
     def is_in(self, span: Span | None) -> bool:
         """Whether it is here now, or was at a time in the span; without one, ever."""
@@ -224,26 +224,29 @@ def select(
     """
     rows: list[tuple[int, GroupKey, int, int]] = []
     listed: set[GroupKey] = set() if group_by else {()}
+    first_s, past_s = (BEGINNING_S, END_S) if span is None else span.slots()
     for thing in _things(view, found):
         is_in = thing.is_in(span)
-        key = tuple(thing.labels.get(name) for name in group_by)
+        key = tuple([thing.labels.get(name) for name in group_by])
         if is_in and None not in key and (span is not None or thing.is_alive):
             listed.add(key)
-        if span is not None and not thing.touches(span):
+        if thing.until_s <= first_s or thing.from_s >= past_s:
             continue
         for number in view.series_of.get((thing.kind, thing.object), ()):
-            series = view.series[number]
-            if _wanted(series, found, thing):
+            if thing.kind is Kind.APP:  # the only kind whose series have dimensions
+                series = view.series[number]
+                if not _wanted(series, found, thing):
+                    continue
                 key = _key(series, thing, group_by)
-                rows.append((number, key, thing.from_s, thing.until_s))
-                if is_in:
-                    listed.add(key)
+            rows.append((number, key, thing.from_s, thing.until_s))
+            if is_in:
+                listed.add(key)
     listed.update(_app_dimension_keys(view, found, group_by))
     return _selected(view, rows, listed)
 
 
 def _selected(view: CatalogView, rows: list[tuple[int, GroupKey, int, int]], listed: set[GroupKey]) -> Selected:
-    ordered = tuple(sorted(listed.union(key for _, key, _, _ in rows), key=_sortable))
+    ordered = tuple(sorted(listed.union([row[1] for row in rows]), key=_sortable))
     place = {key: index for index, key in enumerate(ordered)}
     entries = [(number, place[key], from_s, until_s) for number, key, from_s, until_s in rows]
     polled = [entry for entry in entries if view.series[entry[0]].polled]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 
+import msgspec
 import pytest
 
-from support.asking import NARROW, OTHER, get, good
+from support.asking import NARROW, OTHER, get, good, world_of_two
 from support.kit import ADMIN, READER, SENDER
 from support.worlds import VPN, World
 from weighbridge.dialects.native.asking import ASKING_ROUTES
@@ -152,6 +153,13 @@ def test_quota_says_what_is_left() -> None:
     assert good("/api/v1/quota", OTHER)["data"] == []
     assert get("/api/v1/quota?project=p3").status_code == 404
     assert get("/api/v1/quota?server=sv_1").status_code == 422
+
+
+def test_a_deleted_project_has_no_quota() -> None:
+    world = world_of_two()
+    world.view.projects["p1"] = msgspec.structs.replace(world.view.projects["p1"], deleted_at_s=1)
+    assert get("/api/v1/quota?project=p1", world=world).status_code == 404
+    assert good("/api/v1/quota", NARROW, world)["data"] == []
 
 
 def test_the_billing_period_and_what_moved_in_it() -> None:

@@ -36,7 +36,7 @@ from weighbridge.http.route import Answer, Route
 from weighbridge.model import Scope
 from weighbridge.reports.percentile import coverage, percentile, slot_range
 from weighbridge.reports.period import current_period, period
-from weighbridge.reports.quota import quota
+from weighbridge.reports.quota import projects_in_sight, quota
 from weighbridge.reports.selection import GROUP_KEYS, select
 from weighbridge.reports.top import METRICS, top
 from weighbridge.reports.usage import usage
@@ -119,8 +119,9 @@ def ask_quota(call: Call) -> Answer:
     must_know(call, filters)
     view = call.services.catalog.view()
     found = read_selection(call, view, filters)
-    if found.project is not None and view.projects[found.project].deleted_at_s is not None:
-        raise NotVisibleError("project", call.one("project") or found.project)
+    named = call.one("project")
+    if named is not None and not projects_in_sight(view, found):
+        raise NotVisibleError("project", named)  # it was deleted: it has no quota any more
     meta = {"watermark": watermark(call)}
     standings = quota(call.services.store, view, found, now_s(call))
     return _json({"meta": meta, "data": [standing_of(standing, view) for standing in standings]})
