@@ -27,7 +27,8 @@ def read_instant(text: str, time_zone: str, now_s: int) -> int:
 
 
 def read_range(from_: str, to: str, time_zone: str) -> tuple[str, str]:
-    """Both ends of a range as RFC 3339."""
+    """Both ends of a range as RFC 3339. InvalidInputError: one of them, or the zone, is none."""
+    zone(time_zone)
     now_s = SystemClock().now_us() // 1_000_000
     return rfc3339(read_instant(from_, time_zone, now_s)), rfc3339(read_instant(to, time_zone, now_s))
 

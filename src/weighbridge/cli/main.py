@@ -65,6 +65,9 @@ class LazyGroup(click.Group):
         """Runs the command."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:  # here, because click would end with 1
+            _close_stdout()
+            ctx.exit(PIPE_CLOSED)
         except InvalidInputError as error:
             raise WrongUsageError(str(error)) from error
         except WeighbridgeError as error:
