@@ -40,7 +40,7 @@ BAD: Value = object()
 UTC = ZoneInfo("UTC")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:@-]{0,99}")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_METHOD = re.compile(r"[A-Z]{1,32}")
+_METHOD = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -229,11 +229,11 @@ def read_instant_s(value: object) -> int:
 
 
 def _method(value: object) -> str:
-    method = read_text(value).upper()
+    method = read_text(value)
     if not _METHOD.fullmatch(method):
         msg = f"must be an HTTP method such as GET, not {show(value)}"
         raise WrongValueError(msg)
-    return method
+    return method.upper()
 
 
 def _path(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from support.kit import HandClock
 from weighbridge.http.route import Principal
 from weighbridge.model import Scope
-from weighbridge.storage.catalog.store import SqlCatalog
+from weighbridge.storage.catalog.store import FILE_NAME, SqlCatalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,8 +63,17 @@ def clock() -> HandClock:
     return HandClock()
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalog's file as the migrations leave it: copying it is ten times faster than making it."""
+    folder = tmp_path_factory.mktemp("migrated")
+    SqlCatalog(folder, HandClock()).close()
+    return folder / FILE_NAME
+
+
 @pytest.fixture
-def empty(tmp_path: Path, clock: HandClock) -> Iterator[SqlCatalog]:
+def empty(tmp_path: Path, clock: HandClock, migrated: Path) -> Iterator[SqlCatalog]:
+    shutil.copy(migrated, tmp_path / FILE_NAME)
     catalog = SqlCatalog(tmp_path, clock)
     yield catalog
     catalog.close()

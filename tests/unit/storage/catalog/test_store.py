@@ -40,7 +40,8 @@ def reopened(catalog: SqlCatalog, tmp_path: Path, clock: HandClock) -> SqlCatalo
     return SqlCatalog(tmp_path, clock)
 
 
-def test_the_migrations_make_the_tables_that_the_code_writes(empty: SqlCatalog, tmp_path: Path) -> None:
+def test_the_migrations_make_the_tables_that_the_code_writes(tmp_path: Path, clock: HandClock) -> None:
+    SqlCatalog(tmp_path, clock).close()
     engine = create_engine(f"sqlite:///{tmp_path / FILE_NAME}")
     with engine.connect() as connection:
         context = MigrationContext.configure(connection)
