@@ -111,7 +111,7 @@ class Application:
     def _table(self) -> list[Job]:
         """What runs by itself."""
         table = [
-            Job("fold", "fold", FOLD_EVERY_S, self._fold),
+            Job("fold", "fold", FOLD_EVERY_S, self.fold),
             Job("checkpoint", "fold", CHECKPOINT_EVERY_S, self._journal.checkpoint),
             Job("flush", "upkeep", FLUSH_EVERY_S, self._store.flush),
             Job("trim", "upkeep", TRIM_EVERY_S, lambda: self._journal.trim(self._store.mark().position)),
@@ -124,7 +124,8 @@ class Application:
             table.append(Job("host", "host", self.settings.host_interval_s, collector.poll))
         return table
 
-    def _fold(self) -> None:
+    def fold(self) -> None:
+        """Everything accepted so far is in the answers."""
         while fold(self._journal, self._store):
             self._intake.note_folded(self._store.mark())
 

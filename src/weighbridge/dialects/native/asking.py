@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,7 +38,7 @@ from weighbridge.model import Scope
 from weighbridge.reports.percentile import coverage, percentile, slot_range
 from weighbridge.reports.period import current_period, period
 from weighbridge.reports.quota import projects_in_sight, quota
-from weighbridge.reports.selection import GROUP_KEYS, select
+from weighbridge.reports.selection import GROUP_KEYS, Reach, resolve, select
 from weighbridge.reports.top import METRICS, top
 from weighbridge.reports.usage import usage
 
@@ -132,7 +133,10 @@ def ask_period(call: Call) -> Answer:
     must_know(call, ("organization", "project"))
     view = call.services.catalog.view()
     found = read_selection(call, view, ("organization", "project"))
-    organization = _one_organization(call, view, found.organization, found.project)
+    named = call.headers.get(ORGANIZATION_HEADER)
+    if named is not None and call.one("organization") is None:
+        found = resolve(view, Reach(call.who.organization, call.who.project), replace(found, organization=named))
+    organization = _one_organization(view, found.organization, found.project)
     meta = {"watermark": watermark(call)}
     report = period(call.services.store, view, found, organization, now_s(call))
     asked = Range(current_period(organization, now_s(call)), zone(organization.time_zone))
@@ -146,17 +150,12 @@ def ask_period(call: Call) -> Answer:
     return _json({"meta": meta, "data": data | moved_of(report.amounts)})
 
 
-def _one_organization(call: Call, view: CatalogView, asked: str | None, project: str | None) -> Organization:
-    """The organization that is meant: the named one, the key's, the project's, the header's, or the only one."""
+def _one_organization(view: CatalogView, asked: str | None, project: str | None) -> Organization:
+    """The organization that is meant: the named one, the key's, the project's, or the only one."""
     if asked is None and project is not None:
         asked = view.projects[project].organization
-    if asked is None:
-        asked = call.headers.get(ORGANIZATION_HEADER)
     if asked is not None:
-        organization = view.organizations.get(asked)
-        if organization is None:
-            raise NotVisibleError("organization", asked)
-        return organization
+        return view.organizations[asked]
     living = [organization for organization in list(view.organizations.values()) if organization.deleted_at_s is None]
     if len(living) != 1:
         detail = f"there are {len(living)} organizations; say which one is meant with `organization`"
