@@ -1,0 +1,102 @@
+"""Style that no linter knows: sizes, names, and nothing that has no business in the repository."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULE_LINES = 500
+FUNCTION_LINES = 60
+README_LINES = 150
+VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
+
+
+def tracked(*endings):
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    paths = [ROOT / line for line in listed.stdout.splitlines()]
+    return [path for path in paths if path.is_file() and (not endings or path.suffix in endings)]
+
+
+SOURCES = [path for path in tracked(".py") if path.is_relative_to(ROOT / "src")]
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def test_there_is_something_to_check():
+    assert len(SOURCES) > 50
+
+
+@pytest.mark.parametrize("path", tracked(".py", ".ts", ".js", ".svelte", ".sql", ".css"), ids=name_of)
+def test_modules_are_short(path):
+    assert len(path.read_text("utf-8").splitlines()) <= MODULE_LINES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_functions_are_short(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = [f"{f.name}: {f.end_lineno - f.lineno + 1} lines" for f in functions if f.end_lineno - f.lineno + 1 > FUNCTION_LINES]
+    assert long == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_modules_are_named_for_what_they_hold(path):
+    assert path.stem.strip("_") not in VAGUE
+    assert path.parent.name not in VAGUE
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_modules_say_what_they_are(path):
+    tree = ast.parse(path.read_text("utf-8"))
+    assert not tree.body or ast.get_docstring(tree)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_the_clock_is_passed_in(path):
+    """Wall-clock time is read in app/clock.py and nowhere else."""
+    if path.name == "clock.py" or "cli" in path.parts:
+        return
+    tree = ast.parse(path.read_text("utf-8"))
+    read = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    assert not read & {"time.time", "time.time_ns", "datetime.now", "datetime.utcnow", "date.today", "datetime.datetime.now"}
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= README_LINES
+
+
+FORBIDDEN = {
+    "an absolute path of somebody's machine": re.compile(r"(?<![\w.])/(?:work|home|root|Users)/(?!\.)[a-z]"),
+    "the host of a package registry": re.compile(
+        r"\b(?:pypi\.org|pythonhosted\.org|registry\.npmjs\.org|deb\.debian\.org)\b".replace(r"\.", r"[.]")),
+    "an unfinished mark": re.compile(r"\b(?:TO" r"DO|FIX" r"ME|XX" r"X)\b"),
+}
+
+
+@pytest.mark.parametrize("path", [p for p in tracked() if p.suffix not in {".png", ".woff2", ".ico"}], ids=name_of)
+def test_nothing_is_committed_that_belongs_elsewhere(path):
+    if path == Path(__file__):
+        return
+    text = path.read_text("utf-8")
+    for what, pattern in FORBIDDEN.items():
+        assert not pattern.search(text), f"{what}: {pattern.search(text)}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.lock")), ids=name_of)
+def test_lock_files_have_no_addresses(path):
+    text = path.read_text("utf-8")
+    assert "://" not in text
+    assert "--hash=sha256:" in text
+
+
+def test_npm_lock_files_have_no_addresses():
+    for path in tracked(".json"):
+        if path.name == "package-lock.json":
+            assert '"resolved"' not in path.read_text("utf-8"), path
