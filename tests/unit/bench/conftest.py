@@ -1,0 +1,8 @@
+"""Makes the benchmarks importable: they are commands of the checkout, not part of the package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
