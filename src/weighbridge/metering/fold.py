@@ -21,7 +21,7 @@ def fold(journal: Journal, store: UsageStore, max_events: int = EVENTS_A_FOLD) -
     if not rows:
         return 0
     measurements = [row.measurements for row in rows]
-    store.fold(slot_rows(np.concatenate(measurements)), rows[-1].mark)
+    store.fold(np.concatenate(list(slot_rows(np.concatenate(measurements)))), rows[-1].mark)
     return len(rows)
 
 
