@@ -36,7 +36,7 @@ def create_key(call: Call) -> Answer:
     shown = show_key(key)
     return answer_json(
         {"id": shown.pop("id"), "key": secret, **shown}, 201,
-        (("Location", f"{call.path}/{key.id}"), ("Cache-Control", "no-store")),
+        (("Location", f"{call.path}/{key.id}"),),
     )
 
 
