@@ -70,6 +70,8 @@ def test_every_reject_code_is_documented(reason: RejectReason) -> None:
     assert f"`{reason.value}`" in (DOCS / "events.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("code", [value for name, value in vars(failures).items() if name.isupper() and type(value) is int])
+@pytest.mark.parametrize(
+    "code", [value for name, value in vars(failures).items() if name.isupper() and type(value) is int]
+)
 def test_every_exit_code_is_documented(code: int) -> None:
     assert f"| {code} |" in (DOCS / "cli.md").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""weighbridge apply"""
+"""`weighbridge apply`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from weighbridge.cli.client import client_options, connect
+from weighbridge.cli.examples import example
 from weighbridge.cli.failures import WrongUsageError
 from weighbridge.cli.output import format_option, note, write, write_one
 
@@ -23,7 +24,8 @@ MAX_BYTES = 16 * 1024 * 1024
 @click.option("--prune", is_flag=True, help="Also delete what the file does not hold (usage is kept).")
 @format_option
 @client_options
-def command(  # noqa: PLR0913  an option each
+@example("weighbridge apply catalog.yaml --dry-run")
+def command(
     *,
     file: Any,  # noqa: ANN401  click's file
     dry_run: bool,
@@ -36,10 +38,6 @@ def command(  # noqa: PLR0913  an option each
     """Bring the catalog to what FILE (YAML or JSON, `-` for stdin) says.
 
     Declarative and idempotent: what is there and the same is left, and nothing is deleted without --prune.
-
-    \b
-    Example:
-      weighbridge apply catalog.yaml --dry-run
     """
     content = file.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:

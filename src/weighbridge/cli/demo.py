@@ -1,4 +1,4 @@
-"""weighbridge demo"""
+"""`weighbridge demo`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shlex
 
 import click
 
+from weighbridge.cli.examples import example
 from weighbridge.cli.output import note
 from weighbridge.cli.progress import progress_bar
 from weighbridge.cli.settings_options import load_settings, with_settings
@@ -20,16 +21,13 @@ SHOWN = ("data", "host", "port", "duckdb_memory_mb", "duckdb_threads")
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Another number, other traffic.")
 @with_settings(*SHOWN)
+@example("weighbridge demo --data ./demo-data && weighbridge serve --data ./demo-data --no-host")
 def command(*, months: int, seed: int, **flags: object) -> None:
     """Fill an empty data folder with made-up traffic of four made-up customers.
 
     A hosting company with three projects and 30 servers, an API vendor with two apps, a publisher with 14 spaces and
     a VPN provider with two instances. Keys and ready-made requests are printed; the server is started afterwards.
     A folder that holds usage is refused.
-
-    \b
-    Example:
-      weighbridge demo --data ./demo-data && weighbridge serve --data ./demo-data --no-host
     """
     settings, _ = load_settings(flags)
     from weighbridge.app.clock import SystemClock  # noqa: PLC0415  the stores, which --help need not wait for

@@ -1,9 +1,10 @@
-"""weighbridge doctor"""
+"""`weighbridge doctor`."""
 
 from __future__ import annotations
 
 import click
 
+from weighbridge.cli.examples import example
 from weighbridge.cli.failures import FAILURE, OK, CommandError
 from weighbridge.cli.output import format_option, note, write
 from weighbridge.cli.settings_options import load_settings, with_settings
@@ -16,15 +17,12 @@ COLUMNS = ("check", "result", "detail", "remedy")
 @format_option
 @with_settings("data", "host", "port", "duckdb_memory_mb", "duckdb_threads")
 @click.pass_context
+@example("weighbridge doctor --data ./weighbridge-data")
 def command(ctx: click.Context, /, *, format_: str, **flags: object) -> None:
     """Examine a data folder while its server is stopped.
 
     Journal, catalog and usage store are checked against themselves and each other; so are disk space, file modes, zone
     data and the port. Exit code 1 if something is wrong; what to do is told with it.
-
-    \b
-    Example:
-      weighbridge doctor --data ./weighbridge-data
     """
     settings, _ = load_settings(flags)
     from weighbridge.app.clock import SystemClock  # noqa: PLC0415  the stores, which --help need not wait for

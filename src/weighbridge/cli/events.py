@@ -128,7 +128,7 @@ def unknown_column(column: str) -> str:
     near = get_close_matches(column.lower(), FIELDS, n=1, cutoff=0.5)
     hint = f" (did you mean {near[0]}?)" if near else ""
     return (
-        f"the column {column!r} is no field of an event{hint}; say which field it is (--map {column}=FIELD) or leave it out "
+        f"the column {column!r} is no field of an event{hint}; say which it is (--map {column}=FIELD) or leave it out "
         f"(--skip {column}); fields are {', '.join(FIELDS)}"
     )
 

@@ -1,4 +1,4 @@
-"""weighbridge export"""
+"""`weighbridge export`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import click
 
 from weighbridge.cli.asking import GROUP_KEYS, WINDOWS, filter_options, range_options
 from weighbridge.cli.client import client_options, connect
+from weighbridge.cli.examples import example
 from weighbridge.cli.failures import CommandError, WrongUsageError
 from weighbridge.cli.instants import read_range
 from weighbridge.cli.output import note
@@ -50,7 +51,8 @@ SQL_MEMORY = "256MB"
 )
 @click.option("--format", "format_", type=click.Choice(FORMATS), help="[default: by the suffix of FILE, else csv]")
 @client_options
-def command(  # noqa: PLR0913  an option each
+@example("weighbridge export --from 2025-01-01 --to 2026-01-01 --window 1h --group-by server --output 2025.parquet")
+def command(
     *,
     from_: str,
     to: str,
@@ -67,10 +69,6 @@ def command(  # noqa: PLR0913  an option each
     """Write usage rows of any range as CSV, NDJSON or Parquet.
 
     The range is asked for piece by piece, so it may be as long as you like. FILE is there when it is complete.
-
-    \b
-    Example:
-      weighbridge export --from 2025-01-01 --to 2026-01-01 --window 1h --group-by server --output 2025.parquet
     """
     chosen = format_ or _format_of(output)
     if chosen == "parquet" and output is None:

@@ -1,4 +1,4 @@
-"""weighbridge import"""
+"""`weighbridge import`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import msgspec
 
 from weighbridge.cli.client import client_options, connect
 from weighbridge.cli.events import FIELDS, Mapping, WrongRowError
+from weighbridge.cli.examples import example
 from weighbridge.cli.failures import FAILURE, OK, WrongUsageError
 from weighbridge.cli.groups import DefaultGroup
 from weighbridge.cli.output import format_option, note, write
@@ -38,14 +39,11 @@ COLUMNS = ("file", "rows", "accepted", "duplicates", "rejected")
 
 
 @click.group("import", cls=DefaultGroup, default="events", needs_arguments=True)
+@example("weighbridge import events.csv")
 def command() -> None:
     """Send what files hold to the server.
 
     `weighbridge import FILE` alone is `weighbridge import events FILE`.
-
-    \b
-    Example:
-      weighbridge import events.csv
     """
 
 
@@ -72,7 +70,8 @@ def command() -> None:
 @format_option
 @client_options
 @click.pass_context
-def events(  # noqa: PLR0913  an option each
+@example("weighbridge import events.csv --map ts=time --skip note --rejects rejected.ndjson")
+def events(
     ctx: click.Context,
     /,
     *,
@@ -100,10 +99,6 @@ def events(  # noqa: PLR0913  an option each
     A row without an id gets one from the file's content and its number, so importing a file again counts nothing twice;
     a file that was changed is another file. An interrupted import goes on where it was. Exit code 1 if a row was
     rejected.
-
-    \b
-    Example:
-      weighbridge import events.csv --map ts=time --skip note --rejects rejected.ndjson
     """
     zone(time_zone)  # a wrong one is told before anything is sent
     if delimiter is not None and len(delimiter) != 1:

@@ -79,7 +79,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="weighbridge", message="weighbridge %(version)s")
 def cli() -> None:
-    pass
+    """See HELP."""
 
 
 def run(args: Sequence[str] | None = None) -> int:

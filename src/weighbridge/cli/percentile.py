@@ -1,4 +1,4 @@
-"""weighbridge percentile"""
+"""`weighbridge percentile`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from weighbridge.cli.asking import filter_options, range_options
 from weighbridge.cli.client import client_options, connect
+from weighbridge.cli.examples import example
 from weighbridge.cli.instants import read_range
 from weighbridge.cli.output import format_option, write, write_one
 
@@ -21,7 +22,8 @@ COLUMNS = ("direction", "mbps", "bits_per_second", "rank", "slots", "discarded",
 @filter_options()
 @format_option
 @client_options
-def command(  # noqa: PLR0913  an option each
+@example("weighbridge percentile --project incredible-bronze-knife --from 2025-12-01 --to 2026-01-01")
+def command(
     *,
     from_: str,
     to: str,
@@ -37,10 +39,6 @@ def command(  # noqa: PLR0913  an option each
     """Show the 95th percentile of bandwidth (or another) with its receipt.
 
     Bytes of everything that matches are summed per slot first, then the percentile is taken by nearest rank.
-
-    \b
-    Example:
-      weighbridge percentile --project incredible-bronze-knife --from 2025-12-01 --to 2026-01-01
     """
     start, end = read_range(from_, to, time_zone)
     query = {"from": start, "to": end, "time_zone": time_zone, "slot": slot, "p": p, **filters}

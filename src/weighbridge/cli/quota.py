@@ -1,4 +1,4 @@
-"""weighbridge quota show, weighbridge quota check"""
+"""`weighbridge quota show, weighbridge quota check`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from weighbridge.cli.asking import filter_options
 from weighbridge.cli.client import client_options, connect
+from weighbridge.cli.examples import example
 from weighbridge.cli.failures import OK, QUOTA_EXCEEDED
 from weighbridge.cli.groups import DefaultGroup
 from weighbridge.cli.output import format_option, note, write
@@ -32,14 +33,11 @@ BY_PERCENTILE = "95th percentile"
 
 
 @click.group("quota", cls=DefaultGroup, default="show")
+@example("weighbridge quota --project incredible-bronze-knife")
 def command() -> None:
     """Show what was granted, what is used in the current billing period, and what is left.
 
     `weighbridge quota` alone is `weighbridge quota show`.
-
-    \b
-    Example:
-      weighbridge quota --project incredible-bronze-knife
     """
 
 
@@ -47,14 +45,11 @@ def command() -> None:
 @filter_options(("organization", "project", "region"))
 @format_option
 @client_options
+@example("weighbridge quota show --region brazil --format csv")
 def show(*, format_: str, url: str | None, key: str | None, data: str | None, **filters: str | None) -> None:
     """Show each project's quota in each region.
 
     Volume counts what was sent; a project billed by the 95th percentile counts the larger direction's rate.
-
-    \b
-    Example:
-      weighbridge quota show --region brazil --format csv
     """
     with connect(url, key, data) as client:
         standings = client.get("/api/v1/quota", filters)["data"]
@@ -73,7 +68,8 @@ def show(*, format_: str, url: str | None, key: str | None, data: str | None, **
 @format_option
 @client_options
 @click.pass_context
-def check(  # noqa: PLR0913  an option each
+@example('weighbridge quota check --at 80 || echo "order more traffic"')
+def check(
     ctx: click.Context,
     /,
     *,
@@ -87,10 +83,6 @@ def check(  # noqa: PLR0913  an option each
     """Like `show`, with exit code 3 if any quota is exceeded.
 
     A quota of nothing is exceeded by anything. For cron and monitoring.
-
-    \b
-    Example:
-      weighbridge quota check --at 80 || echo "order more traffic"
     """
     with connect(url, key, data) as client:
         standings = client.get("/api/v1/quota", filters)["data"]

@@ -1,24 +1,22 @@
-"""weighbridge serve"""
+"""`weighbridge serve`."""
 
 from __future__ import annotations
 
 import click
 
+from weighbridge.cli.examples import example
 from weighbridge.cli.failures import CommandError
 from weighbridge.cli.settings_options import load_settings, with_settings
 
 
 @click.command("serve")
 @with_settings()
+@example("weighbridge serve --data ./weighbridge-data --port 8080")
 def command(**flags: object) -> None:
     """Run the server: HTTP API, collectors and dashboard in one process.
 
     Everything is kept in one folder. At the first start an admin key is made, printed on stderr and kept in
     DATA/admin.key. This machine's own interfaces are metered at once. SIGTERM or Ctrl-C ends it cleanly.
-
-    \b
-    Example:
-      weighbridge serve --data ./weighbridge-data --port 8080
     """
     settings, _ = load_settings(flags)
     from weighbridge.app.run import serve  # noqa: PLC0415  the whole server, which --help need not wait for

@@ -1,4 +1,4 @@
-"""weighbridge top"""
+"""`weighbridge top`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from weighbridge.cli.asking import GROUP_KEYS, METRICS, filter_options, range_options
 from weighbridge.cli.client import client_options, connect
+from weighbridge.cli.examples import example
 from weighbridge.cli.instants import read_range
 from weighbridge.cli.output import format_option, write
 
@@ -20,7 +21,8 @@ from weighbridge.cli.output import format_option, write
 @filter_options()
 @format_option
 @client_options
-def command(  # noqa: PLR0913  an option each
+@example("weighbridge top --by consumer --metric requests --app 1 --from 7d --limit 5")
+def command(
     *,
     from_: str,
     to: str,
@@ -34,12 +36,7 @@ def command(  # noqa: PLR0913  an option each
     data: str | None,
     **filters: str | None,
 ) -> None:
-    """Show who moved most, and everything else as `other`.
-
-    \b
-    Example:
-      weighbridge top --by consumer --metric requests --app 1 --from 7d --limit 5
-    """
+    """Show who moved most, and everything else as `other`."""
     start, end = read_range(from_, to, time_zone)
     query = {"from": start, "to": end, "time_zone": time_zone, "by": by, "metric": metric, "limit": limit, **filters}
     with connect(url, key, data) as client:

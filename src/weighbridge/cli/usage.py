@@ -1,4 +1,4 @@
-"""weighbridge usage"""
+"""`weighbridge usage`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from weighbridge.cli.asking import GROUP_KEYS, WINDOWS, filter_options, range_options
 from weighbridge.cli.client import client_options, connect
+from weighbridge.cli.examples import example
 from weighbridge.cli.instants import read_range
 from weighbridge.cli.output import format_option, write
 
@@ -21,7 +22,8 @@ AMOUNTS = ("bytes_in", "bytes_out", "requests")
 @filter_options()
 @format_option
 @client_options
-def command(  # noqa: PLR0913  an option each
+@example("weighbridge usage --from 7d --window 1d --group-by region --time-zone Europe/Berlin")
+def command(
     *,
     from_: str,
     to: str,
@@ -37,10 +39,6 @@ def command(  # noqa: PLR0913  an option each
     """Show what moved, by window and group.
 
     The range is half-open. Every window is listed for every group, with zeros where nothing moved.
-
-    \b
-    Example:
-      weighbridge usage --from 7d --window 1d --group-by region --time-zone Europe/Berlin
     """
     start, end = read_range(from_, to, time_zone)
     query = {"from": start, "to": end, "window": window, "time_zone": time_zone, "group_by": group_by, **filters}

@@ -1,19 +1,41 @@
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from weighbridge.app.config import HIDDEN, SETTINGS, load, shown
 from weighbridge.domain.errors import InvalidInputError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 OTHER = {  # for each setting a value that is not its default
-    "data": "elsewhere", "host": "0.0.0.0", "port": "9090", "no_host": "true", "host_interval_s": "5",  # noqa: S104
-    "admin_key": "s3cret", "rate_limits": "off", "latitude_calls_per_min": "1", "apitally_calls_per_min": "2",
-    "storyblok_calls_per_s": "3", "altostrat_calls_per_min": "4", "log_level": "debug", "log_format": "json",
-    "retention_days_5m": "35", "retention_days_30m": "400", "retention_days_1d": "4000", "duckdb_memory_mb": "512",
-    "duckdb_threads": "4", "handler_threads": "16", "jwt.issuer": "https://login.example.com", "jwt.audience": "meter",
-    "jwt.algorithms": "HS256,EdDSA", "jwt.secret": "hush", "jwt.jwks_file": "jwks.json", "jwt.organization_claim": "tenant",
+    "data": "elsewhere",
+    "host": "0.0.0.0",
+    "port": "9090",
+    "no_host": "true",
+    "host_interval_s": "5",
+    "admin_key": "s3cret",
+    "rate_limits": "off",
+    "latitude_calls_per_min": "1",
+    "apitally_calls_per_min": "2",
+    "storyblok_calls_per_s": "3",
+    "altostrat_calls_per_min": "4",
+    "log_level": "debug",
+    "log_format": "json",
+    "retention_days_5m": "35",
+    "retention_days_30m": "400",
+    "retention_days_1d": "4000",
+    "duckdb_memory_mb": "512",
+    "duckdb_threads": "4",
+    "handler_threads": "16",
+    "jwt.issuer": "https://login.example.com",
+    "jwt.audience": "meter",
+    "jwt.algorithms": "HS256,EdDSA",
+    "jwt.secret": "hush",
+    "jwt.jwks_file": "jwks.json",
+    "jwt.organization_claim": "tenant",
     "jwt.leeway_s": "5",
 }
 LINKED = {  # settings that make sense together only
@@ -52,7 +74,11 @@ def test_defaults(tmp_path: Path) -> None:
     assert (settings.retention_days_5m, settings.retention_days_30m, settings.retention_days_1d) == (None, None, None)
     assert (settings.duckdb_memory_mb, settings.duckdb_threads, settings.host_interval_s) == (160, 2, 10)
     assert (settings.jwt.issuer, settings.jwt.secret, settings.jwt.organization_claim, settings.jwt.leeway_s) == (
-        None, None, "org", 30)
+        None,
+        None,
+        "org",
+        30,
+    )
     assert set(sources.values()) == {"default"}
 
 
@@ -93,58 +119,108 @@ def test_a_flag_beats_everything(setting, tmp_path: Path) -> None:
 
 def test_secrets_and_sections_have_no_flag() -> None:
     assert {setting.name for setting in SETTINGS if setting.flag is None} == {
-        "admin_key", *(setting.name for setting in SETTINGS if setting.name.startswith("jwt."))}
+        "admin_key",
+        *(setting.name for setting in SETTINGS if setting.name.startswith("jwt.")),
+    }
     assert [setting.flag for setting in SETTINGS if setting.name == "no_host"] == ["--no-host"]
     assert [setting.variable for setting in SETTINGS if setting.name == "no_host"] == ["WEIGHBRIDGE_NO_HOST"]
 
 
-@pytest.mark.parametrize(("environ", "expected"), [
-    ({"WEIGHBRIDGE_PROT": "1"}, "WEIGHBRIDGE_PROT: there is no such setting; did you mean WEIGHBRIDGE_PORT?"),
-    ({"WEIGHBRIDGE_JWT_ISUER": "x"}, "WEIGHBRIDGE_JWT_ISUER: there is no such setting; did you mean WEIGHBRIDGE_JWT_ISSUER?"),
-    ({"WEIGHBRIDGE_URLS": "x"}, "WEIGHBRIDGE_URLS: there is no such setting; did you mean WEIGHBRIDGE_URL?"),
-    ({"WEIGHBRIDGE_ZZZZZZZZZZZZZZ": "x"},
-     "WEIGHBRIDGE_ZZZZZZZZZZZZZZ: there is no such setting; docs/configuration.md lists all"),
-    ({"WEIGHBRIDGE_PORT": "eighty"},
-     "WEIGHBRIDGE_PORT: 'eighty' is not a whole number; give a whole number from 0 to 65535, such as 8080"),
-    ({"WEIGHBRIDGE_PORT": "65536"},
-     "WEIGHBRIDGE_PORT: '65536' is out of bounds; give a whole number from 0 to 65535, such as 8080"),
-    ({"WEIGHBRIDGE_PORT": "9" * 5000},
-     f"WEIGHBRIDGE_PORT: '{'9' * 5000}' is out of bounds; give a whole number from 0 to 65535, such as 8080"),
-    ({"WEIGHBRIDGE_NO_HOST": "maybe"},
-     "WEIGHBRIDGE_NO_HOST: 'maybe' is neither yes nor no; give true or false (1 or 0, on or off, yes or no)"),
-    ({"WEIGHBRIDGE_RATE_LIMITS": "some"}, "WEIGHBRIDGE_RATE_LIMITS: 'some' is not one of its words; give on or off"),
-    ({"WEIGHBRIDGE_RETENTION_DAYS_5M": "0"},
-     "WEIGHBRIDGE_RETENTION_DAYS_5M: '0' is not a number of days; give a whole number of days from 1 to 36525, or forever"),
-    ({"WEIGHBRIDGE_JWT_ALGORITHMS": "HS256,none"},
-     "WEIGHBRIDGE_JWT_ALGORITHMS: 'HS256,none' holds 'none', which is not allowed here; give one or several of HS256, RS256, "
-     "ES256, EdDSA, separated by commas"),
-    ({"WEIGHBRIDGE_JWT_ISSUER": "https://login.example.com"},
-     "WEIGHBRIDGE_JWT_ISSUER: an issuer without keys is believed nothing; set WEIGHBRIDGE_JWT_SECRET, jwt.secret_file or "
-     "jwt.jwks_file too"),
-    ({"WEIGHBRIDGE_JWT_SECRET": "hush"}, "WEIGHBRIDGE_JWT_SECRET: keys without an issuer; set jwt.issuer too"),
-])
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"WEIGHBRIDGE_PROT": "1"}, "WEIGHBRIDGE_PROT: there is no such setting; did you mean WEIGHBRIDGE_PORT?"),
+        (
+            {"WEIGHBRIDGE_JWT_ISUER": "x"},
+            "WEIGHBRIDGE_JWT_ISUER: there is no such setting; did you mean WEIGHBRIDGE_JWT_ISSUER?",
+        ),
+        ({"WEIGHBRIDGE_URLS": "x"}, "WEIGHBRIDGE_URLS: there is no such setting; did you mean WEIGHBRIDGE_URL?"),
+        (
+            {"WEIGHBRIDGE_ZZZZZZZZZZZZZZ": "x"},
+            "WEIGHBRIDGE_ZZZZZZZZZZZZZZ: there is no such setting; docs/configuration.md lists all",
+        ),
+        (
+            {"WEIGHBRIDGE_PORT": "eighty"},
+            "WEIGHBRIDGE_PORT: 'eighty' is not a whole number; give a whole number from 0 to 65535, such as 8080",
+        ),
+        (
+            {"WEIGHBRIDGE_PORT": "65536"},
+            "WEIGHBRIDGE_PORT: '65536' is out of bounds; give a whole number from 0 to 65535, such as 8080",
+        ),
+        (
+            {"WEIGHBRIDGE_PORT": "9" * 5000},
+            f"WEIGHBRIDGE_PORT: '{'9' * 5000}' is out of bounds; give a whole number from 0 to 65535, such as 8080",
+        ),
+        (
+            {"WEIGHBRIDGE_NO_HOST": "maybe"},
+            "WEIGHBRIDGE_NO_HOST: 'maybe' is neither yes nor no; give true or false (1 or 0, on or off, yes or no)",
+        ),
+        (
+            {"WEIGHBRIDGE_RATE_LIMITS": "some"},
+            "WEIGHBRIDGE_RATE_LIMITS: 'some' is not one of its words; give on or off",
+        ),
+        (
+            {"WEIGHBRIDGE_RETENTION_DAYS_5M": "0"},
+            (
+                "WEIGHBRIDGE_RETENTION_DAYS_5M: '0' is not a number of days; give a whole number of days from 1 "
+                "to 36525, or forever"
+            ),
+        ),
+        (
+            {"WEIGHBRIDGE_JWT_ALGORITHMS": "HS256,none"},
+            (
+                "WEIGHBRIDGE_JWT_ALGORITHMS: 'HS256,none' holds 'none', which is not allowed here; give one or "
+                "several of HS256, RS256, ES256, EdDSA, separated by commas"
+            ),
+        ),
+        (
+            {"WEIGHBRIDGE_JWT_ISSUER": "https://login.example.com"},
+            (
+                "WEIGHBRIDGE_JWT_ISSUER: an issuer without keys is believed nothing; set "
+                "WEIGHBRIDGE_JWT_SECRET, jwt.secret_file or jwt.jwks_file too"
+            ),
+        ),
+        ({"WEIGHBRIDGE_JWT_SECRET": "hush"}, "WEIGHBRIDGE_JWT_SECRET: keys without an issuer; set jwt.issuer too"),
+    ],
+)
 def test_wrong_variables(environ: dict[str, str], expected: str, tmp_path: Path) -> None:
     assert faults(environ, tmp_path) == [expected]
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("prot = 1", "weighbridge.toml: prot: there is no such setting; did you mean port?"),
-    ('port = "80 80"',
-     "weighbridge.toml: port: '80 80' is not a whole number; give a whole number from 0 to 65535, such as 8080"),
-    ("port = true", "weighbridge.toml: port: True is not a whole number; give a whole number from 0 to 65535, such as 8080"),
-    ("rate_limits = false", "weighbridge.toml: rate_limits: False is not one of its words; give on or off"),
-    ("host = 1", "weighbridge.toml: host: 1 is not a text; give a text, such as 127.0.0.1"),
-    ("data = []", "weighbridge.toml: data: [] is not a path; give a path, such as /var/lib/weighbridge"),
-    ("[jwt]\nisuer = 'x'", "weighbridge.toml: jwt.isuer: there is no such setting; did you mean jwt.issuer?"),
-    ("[jtw]\nissuer = 'x'", "weighbridge.toml: jtw: there is no such setting"),
-    ("jwt = 3", "weighbridge.toml: jwt: 3 must be a section; write [jwt] on a line of its own"),
-    ("admin_key = 'x'",
-     "weighbridge.toml: admin_key: secrets do not stand in this file; set the variable WEIGHBRIDGE_ADMIN_KEY, or put the "
-     "secret in a file of its own and name that as admin_key_file"),
-    ("[jwt]\nsecret = 'hush'",
-     "weighbridge.toml: jwt.secret: secrets do not stand in this file; set the variable WEIGHBRIDGE_JWT_SECRET, or put the "
-     "secret in a file of its own and name that as jwt.secret_file"),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("prot = 1", "weighbridge.toml: prot: there is no such setting; did you mean port?"),
+        (
+            'port = "80 80"',
+            "weighbridge.toml: port: '80 80' is not a whole number; give a whole number from 0 to 65535, such as 8080",
+        ),
+        (
+            "port = true",
+            "weighbridge.toml: port: True is not a whole number; give a whole number from 0 to 65535, such as 8080",
+        ),
+        ("rate_limits = false", "weighbridge.toml: rate_limits: False is not one of its words; give on or off"),
+        ("host = 1", "weighbridge.toml: host: 1 is not a text; give a text, such as 127.0.0.1"),
+        ("data = []", "weighbridge.toml: data: [] is not a path; give a path, such as /var/lib/weighbridge"),
+        ("[jwt]\nisuer = 'x'", "weighbridge.toml: jwt.isuer: there is no such setting; did you mean jwt.issuer?"),
+        ("[jtw]\nissuer = 'x'", "weighbridge.toml: jtw: there is no such setting"),
+        ("jwt = 3", "weighbridge.toml: jwt: 3 must be a section; write [jwt] on a line of its own"),
+        (
+            "admin_key = 'x'",
+            (
+                "weighbridge.toml: admin_key: secrets do not stand in this file; set the variable "
+                "WEIGHBRIDGE_ADMIN_KEY, or put the secret in a file of its own and name that as admin_key_file"
+            ),
+        ),
+        (
+            "[jwt]\nsecret = 'hush'",
+            (
+                "weighbridge.toml: jwt.secret: secrets do not stand in this file; set the variable "
+                "WEIGHBRIDGE_JWT_SECRET, or put the secret in a file of its own and name that as jwt.secret_file"
+            ),
+        ),
+    ],
+)
 def test_wrong_files(text: str, expected: str, tmp_path: Path) -> None:
     (tmp_path / "weighbridge.toml").write_text(text)
     (fault,) = faults({}, tmp_path)
@@ -205,7 +281,8 @@ def test_two_places_for_one_secret_are_one_too_many(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("s3cret\n")
     environ = {"WEIGHBRIDGE_ADMIN_KEY_FILE": "key", "WEIGHBRIDGE_ADMIN_KEY": "x"}
     assert faults(environ, tmp_path) == [
-        f"WEIGHBRIDGE_ADMIN_KEY_FILE ({tmp_path}/key): WEIGHBRIDGE_ADMIN_KEY is set too; keep one of the two"]
+        f"WEIGHBRIDGE_ADMIN_KEY_FILE ({tmp_path}/key): WEIGHBRIDGE_ADMIN_KEY is set too; keep one of the two"
+    ]
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"x" * 2_000_000])

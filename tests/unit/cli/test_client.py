@@ -8,8 +8,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from support.answers import Asked, Reply, answering
 
+from support.answers import Asked, Reply, answering
 from weighbridge.cli import sending
 from weighbridge.cli.client import Client, connect
 from weighbridge.cli.failures import AuthError, CommandError, UnreachableError, WrongUsageError
@@ -30,17 +30,20 @@ def problem(detail: str, **more: object) -> bytes:
     return json.dumps({"type": "about:blank", "title": "T", "status": 400, "detail": detail, **more}).encode()
 
 
-@pytest.mark.parametrize(("reply", "kind", "words"), [
-    (Reply(401, problem("no key")), AuthError, "no key"),
-    (Reply(403, problem("lacks ingest")), AuthError, "lacks ingest"),
-    (Reply(404, problem("no server 'x'")), CommandError, "no server 'x'"),
-    (Reply(422, problem("is 5", where="p")), CommandError, "p: is 5"),
-    (Reply(422, problem("two faults", errors=[{"where": "a.b", "detail": "bad"}])), CommandError, "a.b: bad"),
-    (Reply(500, b"<html>"), CommandError, "500"),
-    (Reply(503, problem("full")), CommandError, "busy"),
-    (Reply(200, b"<html>"), CommandError, "no JSON"),
-    (Reply(302, b"", {"location": "http://127.0.0.1:9/"}), CommandError, "302"),
-])
+@pytest.mark.parametrize(
+    ("reply", "kind", "words"),
+    [
+        (Reply(401, problem("no key")), AuthError, "no key"),
+        (Reply(403, problem("lacks ingest")), AuthError, "lacks ingest"),
+        (Reply(404, problem("no server 'x'")), CommandError, "no server 'x'"),
+        (Reply(422, problem("is 5", where="p")), CommandError, "p: is 5"),
+        (Reply(422, problem("two faults", errors=[{"where": "a.b", "detail": "bad"}])), CommandError, "a.b: bad"),
+        (Reply(500, b"<html>"), CommandError, "500"),
+        (Reply(503, problem("full")), CommandError, "busy"),
+        (Reply(200, b"<html>"), CommandError, "no JSON"),
+        (Reply(302, b"", {"location": "http://127.0.0.1:9/"}), CommandError, "302"),
+    ],
+)
 def test_answers_that_end_a_command(reply: Reply, kind: type[CommandError], words: str) -> None:
     with answering(lambda _asked: reply) as url, Client(url, "k") as client, pytest.raises(CommandError) as caught:
         client.get("/x")
@@ -99,15 +102,22 @@ def test_the_key_of_this_machine_is_not_sent_elsewhere(url: str, tmp_path: Path)
 def test_lists_are_read_page_by_page() -> None:
     def page(asked: Asked) -> Reply:
         token = "next_token=two" in asked.path
-        return Reply(body=json.dumps({"data": [{"id": 2 if token else 1}], "next_token": None if token else "two"}).encode())
+        return Reply(
+            body=json.dumps({"data": [{"id": 2 if token else 1}], "next_token": None if token else "two"}).encode()
+        )
 
     with answering(page) as url, Client(url, "k") as client:
         assert [item["id"] for item in client.items("/x", {"organization": None})] == [1, 2]
 
 
 def test_batches_are_repeated_until_they_are_answered() -> None:
-    replies = [Reply(503, headers={"retry-after": "7"}), None, Reply(429, headers={"retry-after": "9999"}), Reply(502),
-               Reply(body=RECEIPT)]
+    replies = [
+        Reply(503, headers={"retry-after": "7"}),
+        None,
+        Reply(429, headers={"retry-after": "9999"}),
+        Reply(502),
+        Reply(body=RECEIPT),
+    ]
     bodies, waits = [], list[float]()
 
     def reply(asked: Asked) -> Reply | None:
@@ -130,7 +140,9 @@ def test_repeating_has_an_end() -> None:
     assert waits == sorted(waits)
 
 
-@pytest.mark.parametrize(("status", "kind"), [(401, AuthError), (403, AuthError), (400, CommandError), (413, CommandError)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(401, AuthError), (403, AuthError), (400, CommandError), (413, CommandError)]
+)
 def test_what_will_not_change_is_not_repeated(status: int, kind: type[CommandError]) -> None:
     asked: list[Asked] = []
 
@@ -157,10 +169,13 @@ def test_places(tmp_path: Path) -> None:
     assert list((tmp_path / "deep" / "down").iterdir()) == []
 
 
-@pytest.mark.parametrize(("environ", "expected"), [
-    ({"XDG_STATE_HOME": "/state"}, Path("/state/weighbridge/imports")),
-    ({"XDG_STATE_HOME": ""}, Path.home() / ".local/state/weighbridge/imports"),
-    ({}, Path.home() / ".local/state/weighbridge/imports"),
-])
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"XDG_STATE_HOME": "/state"}, Path("/state/weighbridge/imports")),
+        ({"XDG_STATE_HOME": ""}, Path.home() / ".local/state/weighbridge/imports"),
+        ({}, Path.home() / ".local/state/weighbridge/imports"),
+    ],
+)
 def test_where_places_are(environ: dict[str, str], expected: Path) -> None:
     assert folder_of(environ) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -16,6 +16,9 @@ from weighbridge.cli.main import COMMANDS, run
 from weighbridge.cli.reference import commands
 from weighbridge.domain.errors import InvalidInputError, StorageError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 HEAVY = ("httpx", "rich", "duckdb", "numpy", "sqlalchemy", "uvicorn", "starlette")
 SCRIPT = "import sys; from weighbridge.cli.main import run; code = run(sys.argv[1:]); "
 
@@ -23,10 +26,13 @@ SCRIPT = "import sys; from weighbridge.cli.main import run; code = run(sys.argv[
 def python(script: str, *args: str, **more: object) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("WEIGHBRIDGE_")}
     return subprocess.run(
-        [sys.executable, "-c", script, *args], capture_output=True, text=True, check=False, env=environ, **more)  # type: ignore[call-overload]
+        [sys.executable, "-c", script, *args], capture_output=True, text=True, check=False, env=environ, **more
+    )  # type: ignore[call-overload]
 
 
-@pytest.mark.parametrize("args", [["--help"], ["serve", "--help"], ["usage", "--help"], ["import", "--help"], ["demo", "-h"]])
+@pytest.mark.parametrize(
+    "args", [["--help"], ["serve", "--help"], ["usage", "--help"], ["import", "--help"], ["demo", "-h"]]
+)
 def test_help_imports_nothing_heavy(args: list[str]) -> None:
     script = SCRIPT + f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr); sys.exit(code)"
     ran = python(script, *args)
@@ -34,12 +40,27 @@ def test_help_imports_nothing_heavy(args: list[str]) -> None:
     assert "Usage: weighbridge" in ran.stdout
 
 
-@pytest.mark.parametrize("args", [
-    ["--nonsense"], ["nonsense"], ["usage", "--window", "2h"], ["usage", "--from"], ["percentile", "--p", "100"], ["import"],
-    ["import", "absent.csv"], ["keys", "create"], ["serve", "--port", "eighty"], ["usage", "--from", "nonsense"],
-    ["usage", "--time-zone", "Mars/Olympus"], ["export", "--format", "parquet"], ["export", "--output", "x.doc"],
-    ["usage", "--url", "ftp://x"], ["config", "show", "--config", "absent.toml"], ["demo", "--months", "0"],
-])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--nonsense"],
+        ["nonsense"],
+        ["usage", "--window", "2h"],
+        ["usage", "--from"],
+        ["percentile", "--p", "100"],
+        ["import"],
+        ["import", "absent.csv"],
+        ["keys", "create"],
+        ["serve", "--port", "eighty"],
+        ["usage", "--from", "nonsense"],
+        ["usage", "--time-zone", "Mars/Olympus"],
+        ["export", "--format", "parquet"],
+        ["export", "--output", "x.doc"],
+        ["usage", "--url", "ftp://x"],
+        ["config", "show", "--config", "absent.toml"],
+        ["demo", "--months", "0"],
+    ],
+)
 def test_wrong_usage_is_2(args: list[str], tmp_path: Path) -> None:
     ran = python(SCRIPT + "sys.exit(code)", *args, cwd=tmp_path)
     assert ran.returncode == USAGE
@@ -56,7 +77,9 @@ def test_wrong_settings_are_2_wherever_they_are_read(name: str, tmp_path: Path) 
     assert [path.name for path in tmp_path.iterdir()] == ["weighbridge.toml"]
 
 
-def test_errors_of_the_house_end_in_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors_of_the_house_end_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def ending(error: BaseException) -> int:
         @click.command()
         def command() -> None:
@@ -78,7 +101,11 @@ def test_a_closed_pipe_ends_it_quietly() -> None:
     try:
         ran = subprocess.run(
             [sys.executable, "-c", "from weighbridge.cli.main import main; main()", "config", "show"],
-            stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     finally:
         os.close(write_end)
     assert (ran.returncode, ran.stderr) == (PIPE_CLOSED, "")

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
-
-import pytest
+from typing import TYPE_CHECKING
 
 from weighbridge.cli.output import write, write_one
+
+if TYPE_CHECKING:
+    import pytest
 
 ROWS = [
     {"name": "a", "bytes": 1234567, "share": 0.5, "more": [1, "x"], "gone": None},

@@ -25,10 +25,18 @@ def values(path: Path, format_: str, delimiter: str | None = None) -> list[tuple
     return [(row.number, row.line, row.fault or row.values) for row in rows_of(path, format_, delimiter)]
 
 
-@pytest.mark.parametrize(("name", "named", "expected"), [
-    ("a.csv", None, "csv"), ("a.TSV", None, "csv"), ("a.csv.gz", None, "csv"), ("a.ndjson", None, "ndjson"),
-    ("a.jsonl.gz", None, "ndjson"), ("a.parquet", None, "parquet"), ("a.txt", "csv", "csv"),
-])
+@pytest.mark.parametrize(
+    ("name", "named", "expected"),
+    [
+        ("a.csv", None, "csv"),
+        ("a.TSV", None, "csv"),
+        ("a.csv.gz", None, "csv"),
+        ("a.ndjson", None, "ndjson"),
+        ("a.jsonl.gz", None, "ndjson"),
+        ("a.parquet", None, "parquet"),
+        ("a.txt", "csv", "csv"),
+    ],
+)
 def test_formats(name: str, named: str | None, expected: str) -> None:
     assert format_of(Path(name), named) == expected
 
@@ -39,19 +47,29 @@ def test_a_name_that_tells_no_format(name: str) -> None:
         format_of(Path(name), None)
 
 
-@pytest.mark.parametrize(("content", "delimiter", "expected"), [
-    (b"a,b\n1,2\n", None, [(1, 2, {"a": "1", "b": "2"})]),
-    (b"\xef\xbb\xbfa;b\r\n1;2,5\r\n", None, [(1, 2, {"a": "1", "b": "2,5"})]),
-    (b"a\tb\n1\t\n\n3\t4\n", None, [(1, 2, {"a": "1"}), (2, 4, {"a": "3", "b": "4"})]),
-    (b"a, b \n1,2", None, [(1, 2, {"a": "1", "b": "2"})]),
-    (b'a,b\n"x,\ny",2\n3,4\n', None, [(1, 3, {"a": "x,\ny", "b": "2"}), (2, 4, {"a": "3", "b": "4"})]),
-    (b"a,b\n1\n1,2,3\n4,5\n", None, [
-        (1, 2, "1 cells where the header has 2"), (2, 3, "3 cells where the header has 2"), (3, 4, {"a": "4", "b": "5"})]),
-    (b'a,b\n"x"y,2\n4,5\n', None, [(1, 2, "not CSV: ',' expected after '\"'"), (2, 3, {"a": "4", "b": "5"})]),
-    (b"a,b|c\n1,2|3\n", "|", [(1, 2, {"a,b": "1,2", "c": "3"})]),
-    (b"a,b\n", None, []),
-    (b"", None, []),
-])
+@pytest.mark.parametrize(
+    ("content", "delimiter", "expected"),
+    [
+        (b"a,b\n1,2\n", None, [(1, 2, {"a": "1", "b": "2"})]),
+        (b"\xef\xbb\xbfa;b\r\n1;2,5\r\n", None, [(1, 2, {"a": "1", "b": "2,5"})]),
+        (b"a\tb\n1\t\n\n3\t4\n", None, [(1, 2, {"a": "1"}), (2, 4, {"a": "3", "b": "4"})]),
+        (b"a, b \n1,2", None, [(1, 2, {"a": "1", "b": "2"})]),
+        (b'a,b\n"x,\ny",2\n3,4\n', None, [(1, 3, {"a": "x,\ny", "b": "2"}), (2, 4, {"a": "3", "b": "4"})]),
+        (
+            b"a,b\n1\n1,2,3\n4,5\n",
+            None,
+            [
+                (1, 2, "1 cells where the header has 2"),
+                (2, 3, "3 cells where the header has 2"),
+                (3, 4, {"a": "4", "b": "5"}),
+            ],
+        ),
+        (b'a,b\n"x"y,2\n4,5\n', None, [(1, 2, "not CSV: ',' expected after '\"'"), (2, 3, {"a": "4", "b": "5"})]),
+        (b"a,b|c\n1,2|3\n", "|", [(1, 2, {"a,b": "1,2", "c": "3"})]),
+        (b"a,b\n", None, []),
+        (b"", None, []),
+    ],
+)
 def test_csv(content: bytes, delimiter: str | None, expected: list[Any], tmp_path: Path) -> None:
     assert values(written(tmp_path / "a.csv", content), "csv", delimiter) == expected
 
@@ -108,44 +126,80 @@ def test_the_digest_is_of_the_content(tmp_path: Path) -> None:
 
 ROW = {"subject": "server/sv_1", "time": "2025-12-14T16:00:00Z", "bytes_in": "1"}
 EVENT = {
-    "specversion": "1.0", "id": "d-7", "source": "import", "type": "weighbridge.usage", "subject": "server/sv_1",
-    "time": "2025-12-14T16:00:00Z", "data": {"bytes_in": 1}}
+    "specversion": "1.0",
+    "id": "d-7",
+    "source": "import",
+    "type": "weighbridge.usage",
+    "subject": "server/sv_1",
+    "time": "2025-12-14T16:00:00Z",
+    "data": {"bytes_in": 1},
+}
 
 
-@pytest.mark.parametrize(("mapping", "row", "changes"), [
-    (PLAIN, ROW, {}),
-    (PLAIN, {**ROW, "id": "e-1", "source": "edge"}, {"id": "e-1", "source": "edge"}),
-    (PLAIN, {**ROW, "id": 5, "Type": "usage"}, {"id": "5"}),
-    (PLAIN, {**ROW, "time": "2025-12-14 16:00"}, {"time": "2025-12-14T16:00:00Z"}),
-    (Mapping("d", {}, (), {"source": "import"}, "Asia/Kathmandu"), {**ROW, "time": "2025-12-14T21:45:00.25"},
-     {"time": "2025-12-14T16:00:00.250000Z"}),
-    (Mapping("d", {"ts": "time"}, ("note",), {"source": "s", "subject": "space/1"}),
-     {"ts": "2025-12-14T16:00:00Z", "note": "x", "bytes_in": 1}, {"source": "s", "subject": "space/1"}),
-    (PLAIN, {"subject": "server/sv_1", "time": "2025-12-14T16:00:00Z", "bytes_in_total": "9", "since": "2025-12-14"},
-     {"type": "weighbridge.reading", "data": {"bytes_in_total": 9, "since": "2025-12-14T00:00:00Z"}}),
-    (PLAIN, {**EVENT, "id": "e-1", "datacontenttype": "application/json"}, {"id": "e-1"}),
-    (PLAIN, {**ROW, "bytes_in": "1.5", "requests": 2.0, "bytes_out": "-1"},
-     {"data": {"bytes_in": "1.5", "bytes_out": "-1", "requests": 2}}),
-    (PLAIN, {**ROW, "environment": "prod", "consumer": "7", "method": "GET", "path": "/", "requests": None},
-     {"data": {"bytes_in": 1, "environment": "prod", "consumer": "7", "method": "GET", "path": "/"}}),
-])
+@pytest.mark.parametrize(
+    ("mapping", "row", "changes"),
+    [
+        (PLAIN, ROW, {}),
+        (PLAIN, {**ROW, "id": "e-1", "source": "edge"}, {"id": "e-1", "source": "edge"}),
+        (PLAIN, {**ROW, "id": 5, "Type": "usage"}, {"id": "5"}),
+        (PLAIN, {**ROW, "time": "2025-12-14 16:00"}, {"time": "2025-12-14T16:00:00Z"}),
+        (
+            Mapping("d", {}, (), {"source": "import"}, "Asia/Kathmandu"),
+            {**ROW, "time": "2025-12-14T21:45:00.25"},
+            {"time": "2025-12-14T16:00:00.250000Z"},
+        ),
+        (
+            Mapping("d", {"ts": "time"}, ("note",), {"source": "s", "subject": "space/1"}),
+            {"ts": "2025-12-14T16:00:00Z", "note": "x", "bytes_in": 1},
+            {"source": "s", "subject": "space/1"},
+        ),
+        (
+            PLAIN,
+            {"subject": "server/sv_1", "time": "2025-12-14T16:00:00Z", "bytes_in_total": "9", "since": "2025-12-14"},
+            {"type": "weighbridge.reading", "data": {"bytes_in_total": 9, "since": "2025-12-14T00:00:00Z"}},
+        ),
+        (PLAIN, {**EVENT, "id": "e-1", "datacontenttype": "application/json"}, {"id": "e-1"}),
+        (
+            PLAIN,
+            {**ROW, "bytes_in": "1.5", "requests": 2.0, "bytes_out": "-1"},
+            {"data": {"bytes_in": "1.5", "bytes_out": "-1", "requests": 2}},
+        ),
+        (
+            PLAIN,
+            {**ROW, "environment": "prod", "consumer": "7", "method": "GET", "path": "/", "requests": None},
+            {"data": {"bytes_in": 1, "environment": "prod", "consumer": "7", "method": "GET", "path": "/"}},
+        ),
+    ],
+)
 def test_events(mapping: Mapping, row: dict[str, Any], changes: dict[str, Any]) -> None:
     assert mapping.event(7, row) == {**EVENT, **changes}
 
 
-@pytest.mark.parametrize(("row", "why"), [
-    ({"time": "2025-12-14T16:00:00Z"}, "no subject"), ({"subject": "space/1"}, "no time"),
-    ({**ROW, "time": "noon"}, "time: "), ({**ROW, "byte_in": 1}, "did you mean bytes_in"), ({**ROW, "since": "x"}, "time: "),
-])
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"time": "2025-12-14T16:00:00Z"}, "no subject"),
+        ({"subject": "space/1"}, "no time"),
+        ({**ROW, "time": "noon"}, "time: "),
+        ({**ROW, "byte_in": 1}, "did you mean bytes_in"),
+        ({**ROW, "since": "x"}, "time: "),
+    ],
+)
 def test_rows_that_are_no_events(row: dict[str, Any], why: str) -> None:
     with pytest.raises(WrongRowError, match=why):
         PLAIN.event(7, row)
 
 
-@pytest.mark.parametrize(("columns", "why"), [
-    (["subject", "time", "byte_in"], "did you mean bytes_in"), (["subject", "ts"], "--map ts=FIELD"),
-    (["subject"], "no column 'time'"), (["time"], "give --subject"), (["subject", "time", "Time"], "--skip"),
-])
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        (["subject", "time", "byte_in"], "did you mean bytes_in"),
+        (["subject", "ts"], "--map ts=FIELD"),
+        (["subject"], "no column 'time'"),
+        (["time"], "give --subject"),
+        (["subject", "time", "Time"], "--skip"),
+    ],
+)
 def test_columns_that_are_told_before_anything_is_sent(columns: list[str], why: str) -> None:
     with pytest.raises(WrongUsageError, match=why):
         PLAIN.check_columns(columns)

@@ -68,8 +68,8 @@ def fill(
         opened.callback(catalog.close)
         if journal.mark().position > 0 or journal.mark().totals.events > 0 or catalog.view().series:
             raise InvalidInputError(
-                f"{settings.data} holds usage already, and made-up traffic must not mix with it; give an empty one with "
-                "--data",
+                f"{settings.data} holds usage already, and made-up traffic must not mix with it; give an empty one "
+                "with --data",
                 where="data",
             )
         admin_key = find_admin_key(settings.data, settings.admin_key).secret

@@ -23,6 +23,8 @@ NOISE = 0.12
 DRIFT = 0.10
 """Spread of the slow ups and downs, one draw each DRIFT_S."""
 DRIFT_S = 6 * HOUR_S
+DAY_MEAN = 0.5017
+"""What the curve of a day comes to on average, without its floor."""
 CACHED_CLOCKS = 16
 """Zones of one month whose clocks are kept: the demo has six."""
 
@@ -38,7 +40,7 @@ def rows_of(habit: Habit, series: int, month: tuple[int, int, int], span: tuple[
     count = (stop_s - start_s) // SLOT_S
     rng = np.random.default_rng([seed, series, number])
     at_s = start_s + SLOT_S * np.arange(count, dtype=np.int64)
-    level = _curve(habit, start_s, count) * _noise(rng, count) * _bursts(rng, count, habit.bursts)
+    level = curve(habit, start_s, count) * _noise(rng, count) * _bursts(rng, count, habit.bursts)
     level *= (1 + habit.growth) ** ((at_s - first_s) / MONTH_S)
     rows = np.empty(count, dtype=SLOT_ROW)
     rows["series"] = series
@@ -67,12 +69,12 @@ def _fill(rows: np.ndarray, habit: Habit, level: np.ndarray, rng: np.random.Gene
     rows["bytes_out"] = np.rint(requests * weight * (habit.out_bps / 8))
 
 
-def _curve(habit: Habit, start_s: int, count: int) -> np.ndarray:
+def curve(habit: Habit, start_s: int, count: int) -> np.ndarray:
     """The level of each slot by the clock on the wall and the day of the week there; 1 on average over a week."""
     hour, weekday = _clock(habit.zone, start_s, count)
     day = ((1 - np.cos((hour - 4) * (np.pi / 12))) / 2) ** 1.3 + 0.35 * np.exp(-(((hour - 20.5) / 2.0) ** 2))
     level = habit.night + (1 - habit.night) * day
-    mean = habit.night + (1 - habit.night) * 0.54  # of `day` over 24 hours
+    mean = habit.night + (1 - habit.night) * DAY_MEAN
     week = np.where(weekday >= 5, habit.weekend, 1.0)  # noqa: PLR2004  Saturday and Sunday
     curve: np.ndarray = level / mean * week / ((5 + 2 * habit.weekend) / 7)
     return curve
