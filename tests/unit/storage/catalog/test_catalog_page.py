@@ -1,0 +1,36 @@
+"""docs/catalog.md says what is so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from weighbridge.dialects.native.catalog import CATALOG_ROUTES
+from weighbridge.dialects.native.catalog_yaml import read_yaml
+from weighbridge.dialects.native.keys import KEY_ROUTES
+from weighbridge.storage.catalog import kinds
+
+if TYPE_CHECKING:
+    from weighbridge.storage.catalog.store import SqlCatalog
+
+PAGE = (Path(__file__).parents[4] / "docs" / "catalog.md").read_text(encoding="utf-8")
+
+
+def test_its_files_can_be_applied_one_after_the_other(empty: SqlCatalog) -> None:
+    files = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    assert len(files) == 2
+    created = [len(empty.apply(read_yaml(file.encode())).create) for file in files]
+    assert created == [10, 0]
+
+
+def test_its_paths_are_served() -> None:
+    served = {route.path for route in (*CATALOG_ROUTES, *KEY_ROUTES)}
+    named = {path.replace("UUID", "{vpn}") for path in re.findall(r"/api/v1/[a-z_A-Z/]*[a-zA-Z]", PAGE)}
+    assert {path for path in named if not re.search(r"/(ID|sv_A)", path)} <= served
+    assert "/api/v1/vpn_instances/{vpn}/peers" in named
+
+
+def test_its_figures_are_those_of_the_code() -> None:
+    for figure in (kinds.ENVIRONMENTS_PER_APP, kinds.CONSUMERS_PER_APP, kinds.FIRST_NUMBER):
+        assert f"{figure:,}" in PAGE
