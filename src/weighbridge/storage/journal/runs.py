@@ -7,6 +7,7 @@ blocks are read with `pread`: a mapped file would count as resident memory.
 
 from __future__ import annotations
 
+import mmap
 import os
 import struct
 from bisect import bisect_left, bisect_right
@@ -41,6 +42,14 @@ _MAGIC = b"WBIDRUN1"
 _CONTENT_BITS = np.uint64(CONTENT_BITS)
 
 
+def _page_array(words: int) -> np.ndarray:
+    """Zeros (uint64) in pages of their own, which go back to the system at once.
+
+    On the heap, the filters of merged runs would stay resident as holes.
+    """
+    return np.frombuffer(mmap.mmap(-1, 8 * words), "<u8")
+
+
 class Run:
     """An open run. Whoever searches it keeps others from closing it meanwhile."""
 
@@ -71,7 +80,8 @@ class Run:
         if xxhash.xxh3_64_intdigest(footer[:-8]) != footer_digest or size != ends_at:
             self.refuse("its length or its footer is wrong")
         self.bytes = size
-        loaded = np.fromfile(self.path, "<u8", words + self._blocks, offset=self._blocks * _BLOCK_BYTES)
+        loaded = _page_array(words + self._blocks)
+        os.preadv(self._descriptor, [loaded.data], self._blocks * _BLOCK_BYTES)
         if xxhash.xxh3_64_intdigest(loaded.data) != filter_digest:
             self.refuse("the checksum of its filter is wrong")
         self._words, self._fences = loaded[:words], loaded[words:]
@@ -172,7 +182,7 @@ class RunWriter:
         self._ids = ids
         self._written = 0
         self._digest = xxhash.xxh3_64()
-        self._words = np.zeros(bloom.word_count(ids), "<u8")
+        self._words = _page_array(bloom.word_count(ids))
         self._fences: list[np.ndarray] = []
         self._file = path.open("wb")
 
@@ -194,10 +204,13 @@ class RunWriter:
         if self._written != self._ids:
             message = f"{self._written} ids instead of {self._ids} for {self._path.name}"
             raise ValueError(message)
-        tail = np.concatenate((self._words, *self._fences)).astype("<u8", copy=False)
-        self._file.write(tail.data)
+        fences = np.concatenate(self._fences).astype("<u8", copy=False)
+        digest = xxhash.xxh3_64()
+        for part in (self._words, fences):
+            digest.update(part.data)
+            self._file.write(part.data)
         footer = _FOOTER.pack(
-            _MAGIC, self._ids, len(self._words), self._digest.intdigest(), xxhash.xxh3_64_intdigest(tail.data), 0)[:-8]
+            _MAGIC, self._ids, len(self._words), self._digest.intdigest(), digest.intdigest(), 0)[:-8]
         self._file.write(footer + xxhash.xxh3_64_intdigest(footer).to_bytes(8, "little"))
         self._file.flush()
         os.fsync(self._file.fileno())
