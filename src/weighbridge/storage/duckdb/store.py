@@ -20,7 +20,7 @@ from weighbridge.storage.duckdb.database import Database, checkpoint, number, tr
 from weighbridge.storage.duckdb.failures import translate
 from weighbridge.storage.duckdb.question import Question, newest_slot_s, query
 from weighbridge.storage.duckdb.tiers import DAY, DAY_S, FIVE, HALF, SLOT_S, Horizons
-from weighbridge.storage.duckdb.upkeep import Compaction, append_fresh, columns_of, enter, load_tiers
+from weighbridge.storage.duckdb.upkeep import RUN_ROWS_MAX, Compaction, append_fresh, columns_of, enter, load_tiers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -140,7 +140,15 @@ class DuckDBStore:
         Call it until it says 0, at leisure: folds and questions go on meanwhile.
         """
         with self._tending, self._translated():
-            return self._compaction.run(now_s)
+            due = self._compaction.due(now_s)
+        done = rows = 0
+        for work in due:
+            with self._tending, self._translated():  # anew each time, so that a flush need not wait for them all
+                rows += self._compaction.rewrite(work, now_s)
+            done += 1
+            if rows >= RUN_ROWS_MAX:
+                break
+        return done
 
     def retain(self, tier_s: int, before_s: int) -> int:
         """Forget one tier, and with it the finer ones, before an instant; how many rows went.

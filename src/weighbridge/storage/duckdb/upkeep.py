@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 REWRITE_ROWS_MAX = 300_000
 """Rows that one rewriting transaction holds in memory: larger chunks are rewritten in parts, by ranges of series."""
 RUN_ROWS_MAX = 600_000
-"""Rows that one call of `compact` rewrites before it leaves the rest to the next."""
+"""Rows that one call of `compact` rewrites before it leaves the rest to the next call."""
 PIECE_ROWS_MAX = 50_000
 """Partial rows at which a piece is merged although its time is not over: questions about today read them all."""
 CLOSED_AFTER_S = 600
 """How long after its end a chunk or piece counts as closed: what belongs to it has mostly come by then."""
 LATE_PAUSE_S = 3600
-"""A closed chunk is rewritten once in this time at most, so that a trickle of late data costs little."""
+"""What is closed is rewritten once in this time at most: with 1 % of late rows, spread over a day, every piece of that
+day would else be rewritten after each flush."""
 
 
 def columns_of(rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -88,13 +89,31 @@ def _by_time(rows: np.ndarray, chunk_s: int) -> list[np.ndarray]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
-    """Slots [lo, hi) of one tier to rewrite; `last` when nothing is left to do for them after that."""
+class Rewrite:
+    """Slots [lo, hi) of one tier to rewrite: a chunk, `whole`, or a piece. `closed`: its time is over."""
 
     tier: Tier
     lo: int
     hi: int
-    last: bool
+    whole: bool
+    closed: bool
+
+    @property
+    def table(self) -> str:
+        """Name of the tier's table."""
+        return self.tier.table
+
+
+def _rewrite(tier: Tier, piece: int, partial_rows: int, now_s: int) -> Rewrite | None:
+    """What a dirty piece asks for: its whole chunk once that is closed, before that the piece."""
+    lo = piece * tier.piece_slots
+    first = lo // tier.chunk_slots * tier.chunk_slots
+    if (first + tier.chunk_slots) * tier.slot_s + CLOSED_AFTER_S <= now_s:
+        return Rewrite(tier, first, first + tier.chunk_slots, whole=True, closed=True)
+    closed = (lo + tier.piece_slots) * tier.slot_s + CLOSED_AFTER_S <= now_s
+    if partial_rows >= PIECE_ROWS_MAX or (closed and partial_rows):
+        return Rewrite(tier, lo, lo + tier.piece_slots, whole=False, closed=closed)
+    return None
 
 
 class Compaction:
@@ -106,50 +125,24 @@ class Compaction:
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
-        self._rewritten_s: dict[tuple[int, int], int] = {}  # (tier, chunk) → when; forgotten after the pause
+        self._rewritten_s: dict[tuple[str, int, int], int] = {}  # (table, lo, hi) → when; forgotten after the pause
 
-    def run(self, now_s: int) -> int:
-        """Chunks and pieces that are due are rewritten, until RUN_ROWS_MAX rows are; how many."""
+    def due(self, now_s: int) -> list[Rewrite]:
+        """What is to be rewritten, the finest tier and the oldest time first."""
         self._rewritten_s = {key: at_s for key, at_s in self._rewritten_s.items() if now_s - at_s < LATE_PAUSE_S}
-        done = rows = 0
-        for work in self._due(now_s):
-            rows += self._rewrite(work)
-            if work.last:
-                self._rewritten_s[work.tier.slot_s, work.lo // work.tier.chunk_slots] = now_s
-            done += 1
-            if rows >= RUN_ROWS_MAX:
-                break
-        return done
-
-    def _due(self, now_s: int) -> list[_Work]:
         dirty = self._cursor.execute(
             "SELECT tier_s, piece, sum(partial_rows)::BIGINT FROM dirty GROUP BY ALL ORDER BY ALL").fetchall()
-        due: dict[tuple[int, int], _Work] = {}
-        for tier_s, piece, partial_rows in dirty:
-            tier = BY_LENGTH[tier_s]
-            lo = piece * tier.piece_slots
-            chunk = lo // tier.chunk_slots
-            first = chunk * tier.chunk_slots
-            if (first + tier.chunk_slots) * tier_s + CLOSED_AFTER_S <= now_s:
-                if (tier_s, chunk) not in self._rewritten_s:
-                    due[tier_s, first] = _Work(tier, first, first + tier.chunk_slots, last=True)
-                continue
-            closed = (lo + tier.piece_slots) * tier_s + CLOSED_AFTER_S <= now_s
-            if partial_rows >= PIECE_ROWS_MAX or (closed and partial_rows):
-                due[tier_s, lo] = _Work(tier, lo, lo + tier.piece_slots, last=False)
-        return list(due.values())
+        due = [_rewrite(BY_LENGTH[tier_s], piece, partial_rows, now_s) for tier_s, piece, partial_rows in dirty]
+        return [work for work in dict.fromkeys(due) if work and (work.table, work.lo, work.hi) not in self._rewritten_s]
 
-    def _rewrite(self, work: _Work) -> int:
-        """Every row of the stretch is rewritten in order; how many there were."""
+    def rewrite(self, work: Rewrite, now_s: int) -> int:
+        """Every row of the stretch is rewritten in order; how many there were. A transaction for each part."""
         counts = self._cursor.execute(
             query("merge_counts").format(table=work.tier.table, lo=work.lo, hi=work.hi)).fetchnumpy()
         series, rows = counts["series"], np.cumsum(counts["row_count"])
-        if not len(series):
-            self._clean(work)
-            return 0
         starts = np.flatnonzero(np.diff(rows // REWRITE_ROWS_MAX, prepend=-1))
         ends = [*(starts[1:] - 1), len(series) - 1]
-        for start, end in zip(starts, ends, strict=True):
+        for start, end in zip(starts, ends, strict=False):
             numbers = {
                 "table": work.tier.table, "lo": work.lo, "hi": work.hi,
                 "first_series": series[start], "last_series": series[end],
@@ -157,15 +150,17 @@ class Compaction:
             with transaction(self._cursor):
                 for name in ("merge", "merge_delete", "merge_insert"):
                     self._cursor.execute(query(name).format(**numbers))
-                if end == len(series) - 1:
-                    self._clean(work)
-        return int(rows[-1])
+        with transaction(self._cursor):
+            self._clean(work)
+        if work.closed:
+            self._rewritten_s[work.table, work.lo, work.hi] = now_s
+        return int(rows[-1]) if len(rows) else 0
 
-    def _clean(self, work: _Work) -> None:
+    def _clean(self, work: Rewrite) -> None:
         """`dirty` says what is left to do for the stretch once it is rewritten."""
         tier = work.tier
         first, end = work.lo // tier.piece_slots, work.hi // tier.piece_slots
         self._cursor.execute(
             "DELETE FROM dirty WHERE tier_s = ? AND piece >= ? AND piece < ?", [tier.slot_s, first, end])
-        if not work.last:
+        if not work.whole:
             self._cursor.execute("INSERT INTO dirty VALUES (?, ?, 0)", [tier.slot_s, first])

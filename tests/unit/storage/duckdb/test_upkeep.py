@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from weighbridge.measurement import SLOT_ROW, Mark, totals_of
+from weighbridge.measurement import SLOT_ROW, UNKNOWN, Mark, totals_of
 from weighbridge.ports import Members
 from weighbridge.storage.duckdb import store as store_module
 from weighbridge.storage.duckdb import upkeep
@@ -34,8 +34,8 @@ def table(store: DuckDBStore, sql: str) -> list[tuple[object, ...]]:
         return cursor.execute(sql).fetchall()
 
 
-def fold(store: DuckDBStore, entries: list[tuple[int, int]], amount: int = 1) -> None:
-    rows = np.array([(series, T0 // 300 + slot, amount, amount, amount, 1) for series, slot in entries], SLOT_ROW)
+def fold(store: DuckDBStore, entries: list[tuple[int, int]], amount: int = 1, flags: int = 1) -> None:
+    rows = np.array([(series, T0 // 300 + slot, amount, amount, amount, flags) for series, slot in entries], SLOT_ROW)
     before = store.mark().totals.bytes_in
     totals = totals_of(rows)
     whole = before + totals.bytes_in
@@ -97,6 +97,25 @@ def test_many_partial_rows_are_merged_before_their_time(store: DuckDBStore, monk
     assert table(store, "SELECT count(*) FROM t5m") == [(1,)]
 
 
+def test_compaction_keeps_flags_and_what_is_unknown(store: DuckDBStore) -> None:
+    for amount, flags in ((UNKNOWN, 1), (UNKNOWN, 2)):
+        fold(store, [(1, 0)], amount, flags)
+        store.flush()
+    store.compact(FAR_S)
+    for name in ("t5m", "t30m", "t1d"):
+        assert table(store, f"SELECT bytes_in, flags FROM {name}") == [(None, 3)]
+
+
+def test_late_data_does_not_merge_a_piece_after_each_flush(store: DuckDBStore) -> None:
+    fold(store, [(1, 0)])
+    store.flush()
+    assert store.compact(T0 + 4200) == 1
+    fold(store, [(1, 0)])
+    store.flush()
+    assert store.compact(T0 + 4200 + upkeep.LATE_PAUSE_S - 1) == 0
+    assert store.compact(T0 + 4200 + upkeep.LATE_PAUSE_S) == 2, "the hour again, and two hours of 30 minutes"
+
+
 def test_late_data_dirties_a_chunk_again_and_waits_for_the_pause(store: DuckDBStore) -> None:
     fold(store, [(1, 0)])
     store.flush()
@@ -121,7 +140,7 @@ def test_a_large_chunk_is_rewritten_in_parts_by_series(store: DuckDBStore, monke
 
 
 def test_one_call_does_a_bounded_piece_of_work(store: DuckDBStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "RUN_ROWS_MAX", 1)
+    monkeypatch.setattr(store_module, "RUN_ROWS_MAX", 1)
     fold(store, [(1, 0), (1, 288), (1, 576)])
     store.flush()
     assert [store.compact(FAR_S) for _ in range(6)] == [1, 1, 1, 1, 1, 0]
