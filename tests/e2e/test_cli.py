@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import duckdb
 import httpx
@@ -20,6 +25,7 @@ import yaml
 from support.answers import Asked, Reply, answering
 from support.process import ADMIN, Server
 from weighbridge.cli.failures import AUTH, FAILURE, OK, QUOTA_EXCEEDED, UNREACHABLE, USAGE
+from weighbridge.cli.main import run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,20 +77,37 @@ def environment(folder: Path, key: str = ADMIN) -> dict[str, str]:
     return {**kept, "XDG_STATE_HOME": str(folder / "state"), "WEIGHBRIDGE_KEY": key}
 
 
-def command(url: str, *args: str) -> list[str]:
-    return [sys.executable, "-m", "weighbridge", *args, *(["--url", url] if url else [])]
+@dataclass
+class Ran:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def weighbridge(url: str, folder: Path, *args: str, key: str = ADMIN) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(url, *args),
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=folder,
-        env=environment(folder, key),
-        timeout=120,
-    )
+def weighbridge(url: str, folder: Path, *args: str, key: str = ADMIN) -> Ran:
+    """The command in this process: it is the server that is another."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        mock.patch.dict(os.environ, environment(folder, key), clear=True),
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        code = run([*args, *(["--url", url] if url else [])])
+    if args[0] == "import" and code in (OK, FAILURE):
+        settle(url, key)
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
+def settle(url: str, key: str) -> None:
+    """What was accepted before this call is in every answer."""
+    sent = datetime.now(UTC)
+    query = {"from": "2025-01-01", "to": "2025-01-02"}
+    with httpx.Client(headers={"Authorization": key}) as client:
+        while (
+            datetime.fromisoformat(client.get(f"{url}/api/v1/usage", params=query).json()["meta"]["watermark"]) < sent
+        ):
+            time.sleep(0.02)
 
 
 def rows(url: str, folder: Path, *args: str) -> list[dict[str, object]]:
@@ -177,7 +200,10 @@ def test_an_import_that_was_killed_goes_on_where_it_was(server: Server, tmp_path
 
     with answering(pass_on) as url:
         importer = subprocess.Popen(
-            command(url, "import", "e.csv", *MAPPED), cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.DEVNULL
+            [sys.executable, "-m", "weighbridge", "import", "e.csv", *MAPPED, "--url", url],
+            cwd=tmp_path,
+            env=environment(tmp_path),
+            stderr=subprocess.DEVNULL,
         )
         assert third_is_in.wait(60)
         importer.kill()

@@ -34,7 +34,7 @@ def run(folder: Path, *args: str, **variables: str) -> subprocess.CompletedProce
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("demo")
-    made = run(folder, "demo", "--data", "data", "--months", "3")
+    made = run(folder, "demo", "--data", "data", "--months", "2")
     assert made.returncode == 0, made.stderr
     assert "weighbridge serve --data" in made.stderr
     names = ("Latitude.sh traffic", "Latitude.sh quota", "Apitally", "Storyblok", "Altostrat")

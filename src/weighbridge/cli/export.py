@@ -14,14 +14,14 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from weighbridge.cli.asking import GROUP_KEYS, WINDOWS, filter_options, range_options
+from weighbridge.cli.asking import GROUP_KEYS, filter_options, range_options
 from weighbridge.cli.client import client_options, connect
 from weighbridge.cli.examples import example
 from weighbridge.cli.failures import CommandError, WrongUsageError
 from weighbridge.cli.instants import read_range
 from weighbridge.cli.output import note
 from weighbridge.cli.progress import progress_bar
-from weighbridge.domain.timegrid import floor, parse_instant, rfc3339, windows, zone
+from weighbridge.domain.timegrid import WINDOWS, floor, parse_instant, rfc3339, windows, zone
 from weighbridge.domain.units import SLOT_S
 
 if TYPE_CHECKING:

@@ -68,6 +68,8 @@ class LazyGroup(click.Group):
         except BrokenPipeError:  # here, because click would end with 1
             _close_stdout()
             ctx.exit(PIPE_CLOSED)
+        except OSError as error:
+            raise CommandError(f"{error.filename or 'the system'}: {error.strerror or error}") from error
         except InvalidInputError as error:
             raise WrongUsageError(str(error)) from error
         except WeighbridgeError as error:

@@ -71,10 +71,7 @@ def columns_of(path: Path, format_: str, delimiter: str | None) -> list[str] | N
     if format_ == "parquet":
         return [name for name, _ in _parquet_columns(path)]
     with _open_text(path) as (text, _):
-        header = text.readline(MAX_LINE_BYTES)
-        chosen = delimiter or _delimiter_of(header)
-        names = next(csv.reader([header], delimiter=chosen, strict=True), [])
-    return [name.strip() for name in names]
+        return _header(text, path, delimiter)[0]
 
 
 def rows_of(path: Path, format_: str, delimiter: str | None) -> Iterator[Row]:
@@ -119,16 +116,21 @@ def _lines(text: io.TextIOWrapper, path: Path) -> Iterator[str]:
         yield line
 
 
-def _delimiter_of(header: str) -> str:
-    return max(DELIMITERS, key=header.count)
+def _header(text: io.TextIOWrapper, path: Path, delimiter: str | None) -> tuple[list[str], str]:
+    """The names of the columns, and what stands between them."""
+    line = text.readline(MAX_LINE_BYTES)
+    chosen = delimiter or max(DELIMITERS, key=line.count)
+    try:
+        names = next(csv.reader([line], delimiter=chosen, strict=True), [])
+    except csv.Error as error:
+        raise CommandError(f"{path}: its first line is no header of CSV: {error}") from error
+    return [name.strip() for name in names], chosen
 
 
 def _csv_rows(path: Path, delimiter: str | None) -> Iterator[Row]:
     csv.field_size_limit(MAX_LINE_BYTES)
     with _open_text(path) as (text, tell):
-        header = text.readline(MAX_LINE_BYTES)
-        chosen = delimiter or _delimiter_of(header)
-        names = [name.strip() for name in next(csv.reader([header], delimiter=chosen, strict=True), [])]
+        names, chosen = _header(text, path, delimiter)
         reader = csv.reader(_lines(text, path), delimiter=chosen, strict=True)
         number = 0
         while True:

@@ -22,7 +22,7 @@ BATCH_EVENTS = 5_000
 BATCH_BYTES = 8 * 1024 * 1024
 """Half of what the server takes at once, before gzip."""
 ATTEMPTS = 12
-"""Times a batch is sent before it is given up: with the waits below some four minutes."""
+"""Times a batch is sent before it is given up: with the waits below some five minutes."""
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 GZIP_LEVEL = 1

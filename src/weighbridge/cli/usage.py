@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from weighbridge.cli.asking import GROUP_KEYS, WINDOWS, filter_options, range_options
+from weighbridge.cli.asking import GROUP_KEYS, filter_options, range_options
 from weighbridge.cli.client import client_options, connect
 from weighbridge.cli.examples import example
 from weighbridge.cli.instants import read_range
 from weighbridge.cli.output import format_option, write
+from weighbridge.domain.timegrid import WINDOWS
 
 AMOUNTS = ("bytes_in", "bytes_out", "requests")
 

@@ -90,9 +90,16 @@ def test_errors_of_the_house_end_in_one_line(
 
     assert ending(InvalidInputError("no good")) == USAGE
     assert ending(StorageError("no disk")) == 1
+    assert ending(PermissionError(13, "Permission denied", "out.csv")) == 1
     assert ending(KeyboardInterrupt()) == INTERRUPTED
     assert ending(click.Abort()) == INTERRUPTED
-    assert capsys.readouterr().err.split("\n") == ["weighbridge: no good", "weighbridge: no disk", "", ""]
+    assert capsys.readouterr().err.split("\n") == [
+        "weighbridge: no good",
+        "weighbridge: no disk",
+        "weighbridge: out.csv: Permission denied",
+        "",
+        "",
+    ]
 
 
 def test_a_closed_pipe_ends_it_quietly() -> None:

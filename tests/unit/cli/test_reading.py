@@ -74,6 +74,13 @@ def test_csv(content: bytes, delimiter: str | None, expected: list[Any], tmp_pat
     assert values(written(tmp_path / "a.csv", content), "csv", delimiter) == expected
 
 
+def test_a_header_that_is_none(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.csv", b'"a"b,c\n1,2\n')
+    for read in (columns_of, values):
+        with pytest.raises(CommandError, match="no header"):
+            read(path, "csv", None)
+
+
 def test_ndjson(tmp_path: Path) -> None:
     path = written(tmp_path / "a.ndjson", b'{"a":1}\n\n[1]\n{"a":\n{"a":2}')
     found = values(path, "ndjson")
