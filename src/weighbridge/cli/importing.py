@@ -126,13 +126,16 @@ def events(
             kept = opened.enter_context(rejects.open(mode))
         results = [{"file": str(each.path), **asdict(each.run(kept))} for each in imports]
     write(results, COLUMNS, format_)
-    rejected = sum(each["rejected"] for each in results)
-    if rejected:
-        note(
-            f"{rejected:,} rows were rejected"
-            + (f"; they are in {rejects}" if rejects else "; --rejects FILE keeps them")
-        )
-    ctx.exit(FAILURE if rejected else OK)
+    ctx.exit(_told(sum(each["rejected"] for each in results), rejects))
+
+
+def _told(rejected: int, rejects: Path | None) -> int:
+    """The exit code; if rows were rejected it is told."""
+    if not rejected:
+        return OK
+    where = f"they are in {rejects}" if rejects else "--rejects FILE keeps them"
+    note(f"{rejected:,} rows were rejected; {where}")
+    return FAILURE
 
 
 def _renamed(pairs: tuple[str, ...]) -> dict[str, str]:
