@@ -57,10 +57,8 @@ def decode(blob: bytes, position: int, events: int) -> np.ndarray:
     payload = blob[_HEAD:]
     if len(blob) < _HEAD or blob[0] not in LAYOUTS or blob[1:_HEAD] != xxhash.xxh3_64_digest(payload, position):
         faults.refuse(f"row {position} of the journal", "its checksum is wrong")
-    if blob[0] == RECORDS:
-        measurements = np.frombuffer(payload, MEASUREMENT)
-    else:
-        measurements = _from_columns(zstd.decompress(payload))
+    is_plain = blob[0] == RECORDS
+    measurements = np.frombuffer(payload, MEASUREMENT) if is_plain else _from_columns(zstd.decompress(payload))
     if len(measurements) != events:
         faults.refuse(f"row {position} of the journal", f"{len(measurements)} events instead of {events}")
     return measurements
