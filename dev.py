@@ -25,6 +25,12 @@ ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
+HANDED_OVER = {
+    "serve": ("base", "weighbridge", "serve"),
+    "run": ("base", "weighbridge"),
+    "test": ("dev", "pytest"),
+    "bench": ("dev", "bench"),
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -33,18 +39,11 @@ def main(arguments: list[str]) -> int:
         print(f"Weighbridge needs Python 3.11 or newer; this is {sys.version.split()[0]}", file=sys.stderr)
         return 2
     command, rest = (arguments[0], arguments[1:]) if arguments else ("help", [])
-    if command == "serve":
-        return hand_over("base", "-m", "weighbridge", "serve", *rest)
-    if command == "run":
-        return hand_over("base", "-m", "weighbridge", *rest)
-    if command == "test":
-        return hand_over("dev", "-m", "pytest", *rest)
-    if command == "bench":
-        return hand_over("dev", "-m", "bench", *rest)
-    if command == "check":
-        return check()
-    if command == "lock":
-        return lock()
+    if command in HANDED_OVER:
+        group, *words = HANDED_OVER[command]
+        return hand_over(group, "-m", *words, *rest)
+    if command in OWN:
+        return OWN[command]()
     print(__doc__)
     return 0 if command in ("help", "-h", "--help") else 2
 
@@ -56,6 +55,7 @@ def hand_over(group: str, *arguments: str) -> int:
     if os.name == "nt":
         return subprocess.call(command)
     os.execv(command[0], command)  # noqa: S606  the server must get signals itself
+    return 1
 
 
 def check() -> int:
@@ -114,10 +114,12 @@ def lock() -> int:
         groups = [word for name in extra for word in ("--group", name)]
         command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-emit-index-url"]
         command += ["--no-header", "--python-version", "3.11", "pyproject.toml", *groups, "--upgrade"]
-        if subprocess.call([*command, "-o", f"requirements/{group}.lock"], cwd=ROOT):  # noqa: S607  uv from the path
+        if subprocess.call([*command, "-o", f"requirements/{group}.lock"], cwd=ROOT):
             return 1
     return 0
 
+
+OWN = {"check": check, "lock": lock}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""kill -9 again and again: python3 -m bench.crash [--rounds 500] [--seed 1]
+"""Kill -9 again and again: `python3 -m bench.crash [--rounds 500] [--seed 1]`.
 
 Four clients send and retry while the server is killed at random moments; then both accounts are compared to the byte.
 """

@@ -1,5 +1,4 @@
-"""What moves through the pipeline: events as sources make them, measurements as the journal keeps them, slot rows as
-stores sum them.
+"""What moves through the pipeline: events from sources, measurements in the journal, slot rows in stores.
 
 Units: instants are integers, `_us` microseconds and `_s` seconds since the Unix epoch, UTC. Amounts are integers: bytes
 or requests. An unknown amount is None in Python and UNKNOWN (-1) in arrays.

@@ -39,6 +39,8 @@ class Kind(StrEnum):
 
 
 class Region(msgspec.Struct, frozen=True):
+    """Where servers stand. Global: every organization sees the same regions."""
+
     id: str
     slug: str
     name: str
@@ -46,6 +48,8 @@ class Region(msgspec.Struct, frozen=True):
 
 
 class Organization(msgspec.Struct, frozen=True):
+    """A customer, walled off from every other. Billing periods run in its zone, from its billing day (1 to 31)."""
+
     id: str
     slug: str
     name: str
@@ -57,11 +61,15 @@ class Organization(msgspec.Struct, frozen=True):
 
 
 class Allowance(msgspec.Struct, frozen=True):
+    """What a quota grants: `granted` by contract, `additional` bought on top."""
+
     granted: int = 0
     additional: int = 0
 
 
 class Quota(msgspec.Struct, frozen=True):
+    """A project's quota in one region: terabytes a period and megabits a second. `price` is the vendor's own figure."""
+
     region: str  # slug
     price: int | None = None
     tb: Allowance = Allowance()
@@ -69,6 +77,8 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class Project(msgspec.Struct, frozen=True):
+    """Servers that are billed together."""
+
     id: str
     slug: str
     organization: str
@@ -87,6 +97,8 @@ class Placement(msgspec.Struct, frozen=True):
 
 
 class Server(msgspec.Struct, frozen=True):
+    """A machine whose traffic is metered, with every place that it ever stood in."""
+
     id: str
     hostname: str
     project: str
@@ -96,6 +108,8 @@ class Server(msgspec.Struct, frozen=True):
 
 
 class VpnInstance(msgspec.Struct, frozen=True):
+    """A VPN server as its customers know it; `primary_server` is the machine that it runs on, if one is metered."""
+
     id: str  # UUID in lower case
     organization: str
     name: str
@@ -105,6 +119,8 @@ class VpnInstance(msgspec.Struct, frozen=True):
 
 
 class Peer(msgspec.Struct, frozen=True):
+    """A client or site of a VPN instance."""
+
     vpn: str
     id: str
     public_key: str | None = None
@@ -112,11 +128,15 @@ class Peer(msgspec.Struct, frozen=True):
 
 
 class Endpoint(msgspec.Struct, frozen=True):
+    """A route of an app's API, as a template."""
+
     method: str  # upper case
     path: str
 
 
 class App(msgspec.Struct, frozen=True):
+    """An API whose requests are metered. `excluded_endpoints` are left out of every answer, for the past too."""
+
     id: int
     organization: str
     name: str
@@ -126,12 +146,16 @@ class App(msgspec.Struct, frozen=True):
 
 
 class Environment(msgspec.Struct, frozen=True):
+    """A deployment of an app, such as prod; its name is unique within the app."""
+
     id: int
     app: int
     name: str
 
 
 class Consumer(msgspec.Struct, frozen=True):
+    """Who calls an app's API; the identifier is unique within the app."""
+
     id: int
     app: int
     identifier: str
@@ -140,6 +164,8 @@ class Consumer(msgspec.Struct, frozen=True):
 
 
 class Space(msgspec.Struct, frozen=True):
+    """A content space of an organization."""
+
     id: int
     organization: str
     name: str

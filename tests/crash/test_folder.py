@@ -10,6 +10,7 @@ import time
 from contextlib import contextmanager
 
 import pytest
+
 from support.crash import CATALOG
 from support.process import ADMIN, Server, free_port
 
@@ -67,7 +68,7 @@ def test_a_read_only_folder_is_told_so(tmp_path):
     script = f"mount --bind {folder} {folder} && mount -o remount,ro,bind {folder}"
     failed = serve(folder, *mount_wrapper(script))
     assert failed.returncode == 1
-    assert "read-only" in failed.stderr.lower() or "not writable" in failed.stderr.lower() or "cannot be written" in failed.stderr
+    assert any(words in failed.stderr.lower() for words in ("read-only", "not writable", "cannot be written"))
     assert "Traceback" not in failed.stderr
     with ready(folder) as (_, client):
         assert total(client) == 200 * EVENT_BYTES
@@ -93,9 +94,8 @@ class FullDisk(Server):
     def enlarge(self):
         pid = self.process.pid
         users = [] if os.geteuid() == 0 else ["--user"]
-        subprocess.run(
-            ["nsenter", "--target", str(pid), *users, "--mount", "mount", "-o", "remount,size=400m", str(self.folder)], check=True
-        )
+        enter = ["nsenter", "--target", str(pid), *users, "--mount"]
+        subprocess.run([*enter, "mount", "-o", "remount,size=400m", str(self.folder)], check=True)
 
 
 def test_a_full_disk_refuses_and_loses_nothing(tmp_path):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from support.crash import kill_rounds
 
 KILLS = 25

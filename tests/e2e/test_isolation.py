@@ -12,9 +12,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 from support.application import application_in
 from support.server import running
-
 from weighbridge.app.build import dialects
 from weighbridge.app.config import load
 from weighbridge.model import Scope
@@ -58,7 +58,8 @@ def world(name, suffix):
         "id": kind["organization"], "slug": f"{word}-org", "name": f"{word} name",
         "projects": [{"id": kind["project"], "slug": f"{word}-project", "servers": [
             {"id": kind["server"], "hostname": f"{word}-host", "region": "r1"}]}],
-        "vpn_instances": [{"id": kind["vpn"], "name": f"{word} vpn", "peers": [{"id": kind["peer"], "public_key": f"{word}key"}]}],
+        "vpn_instances": [{"id": kind["vpn"], "name": f"{word} vpn",
+                           "peers": [{"id": kind["peer"], "public_key": f"{word}key"}]}],
         "apps": [{"id": suffix, "name": f"{word} app",
                   "environments": [{"id": suffix * 10, "name": f"{word}-env"}],
                   "consumers": [{"id": suffix * 100, "identifier": f"{word}-consumer", "name": f"{word} consumer"}]}],
@@ -77,7 +78,8 @@ class Site:
 def site(tmp_path_factory):
     with application_in(tmp_path_factory.mktemp("site") / "data") as application, running(application.app) as url:
         admin = httpx.Client(base_url=url, headers={"Authorization": application.admin_key.secret}, timeout=30)
-        document = {"regions": [{"id": "reg_1", "slug": "r1", "name": "R"}], "organizations": [world("mine", 1), world("theirs", 2)]}
+        regions = [{"id": "reg_1", "slug": "r1", "name": "R"}]
+        document = {"regions": regions, "organizations": [world("mine", 1), world("theirs", 2)]}
         admin.put("/api/v1/catalog", json=document).raise_for_status()
         scopes = [scope.value for scope in Scope if scope is not Scope.ADMIN]
         keys = [
@@ -150,7 +152,7 @@ def bodies(route, site):
         return
     own = own_body(example, site)
     for name in example:
-        if name in KINDS and name not in ("key",):
+        if name in KINDS and name != "key":
             changed = copy.deepcopy(own)
             kept = example[name]
             value = FOREIGN[KINDS[name]]
@@ -252,8 +254,8 @@ def test_a_foreign_event_id_is_no_conflict(site):
 
 
 def test_a_project_key_sees_its_project_only(site):
-    made = site.admin.post("/api/v1/keys", json={
-        "organization": "org_mine", "project": "proj_mine", "name": "p", "scopes": ["traffic:read", "ingest", "vpn:view"]}).json()
+    wanted = {"organization": "org_mine", "project": "proj_mine", "name": "p"}
+    made = site.admin.post("/api/v1/keys", json=wanted | {"scopes": ["traffic:read", "ingest", "vpn:view"]}).json()
     with httpx.Client(base_url=site.client.base_url, headers={"Authorization": made["key"]}) as client:
         listed = client.get("/traffic/quota").json()["data"]["attributes"]["quota_per_project"]
         assert [p["project_id"] for p in listed] == ["proj_mine"]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from support.catalog import VPN, MemoryCatalog, acme
 from support.clock import HandClock
-
 from weighbridge.measurement import MAX_AMOUNT, USAGE_TYPE, Event, EventData
 from weighbridge.metering.accept import Batch
 from weighbridge.metering.fold import fold, fold_all
@@ -76,7 +76,7 @@ def naive_slots(events):
     for event in events:
         start_us = round((event.time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
         end_us = start_us + (event.data.duration_s or 0) * 10**6
-        touched = [slot for slot in range(start_us // 300_000_000, (max(end_us - 1, start_us)) // 300_000_000 + 1)]
+        touched = list(range(start_us // 300_000_000, max(end_us - 1, start_us) // 300_000_000 + 1))
         for index, name in enumerate(("bytes_in", "bytes_out", "requests")):
             parts = naive_parts(getattr(event.data, name), start_us, end_us, touched)
             for slot, part in zip(touched, parts, strict=True):

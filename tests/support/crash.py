@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import httpx
+
 from support.process import ADMIN, Server
 
 if TYPE_CHECKING:

@@ -9,9 +9,13 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
 
 ADMIN = "test-admin-key-0123456789"
 STARTED_S = 60.0
@@ -86,7 +90,7 @@ class Server:
         """A client of the server's API."""
         return httpx.Client(base_url=self.url, headers={"Authorization": key}, timeout=30, **options)
 
-    def __enter__(self) -> Server:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

@@ -27,9 +27,7 @@ ANSWER_S = 30.0
 
 
 class Intake:
-    """The way in. `submit` from any thread; answers come from the writer thread, after the fsync.
-
-    """
+    """The way in. `submit` from any thread; answers come from the writer thread, after the fsync."""
 
     def __init__(self, catalog: Catalog, journal: Journal, clock: Clock, folded: Mark) -> None:
         self._catalog = catalog

@@ -78,7 +78,7 @@ class Jobs:
     def _take(self, turn: _Turn) -> None:
         try:
             turn.job.run()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  one failing job must not end its lane
             if not turn.trouble:
                 _log.exception("job_failed", job=turn.job.what)
             turn.trouble = f"{type(error).__name__}: {error}"

@@ -112,7 +112,8 @@ def _parts(
     in_middle = np.repeat(quotients[1], counts) + (place <= np.repeat(extras[1], counts))
     is_last = place == np.repeat(counts - 1, counts)
     parts = np.where(is_last, np.repeat(quotients[2] + extras[2], counts), in_middle)
-    return np.where(place == 0, np.repeat(quotients[0] + extras[0], counts), parts)
+    whole: np.ndarray = np.where(place == 0, np.repeat(quotients[0] + extras[0], counts), parts)
+    return whole
 
 
 def _share(amount: np.ndarray, length: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -132,4 +133,5 @@ def _extra(
             before += counts[other] * (remainders[other] >= remainders[at])
         elif other > at:
             before += counts[other] * (remainders[other] > remainders[at])
-    return np.clip(left - before, 0, counts[at])
+    extra: np.ndarray = np.clip(left - before, 0, counts[at])
+    return extra

@@ -1,4 +1,4 @@
-"""Where traffic comes from. A new source: a folder here (decode.py pure, listen.py or routes.py for I/O), and its line below."""
+"""Where traffic comes from. A new source: a folder here (decode.py pure, the rest I/O), and its line below."""
 
 from __future__ import annotations
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from support.catalog import VPN, MemoryCatalog, acme
 from support.clock import HandClock
-
 from weighbridge.domain.errors import BusyError, DiskFullError
 from weighbridge.measurement import READING_TYPE, USAGE_TYPE, Event, EventData, Mark, RejectReason
 from weighbridge.metering import intake as intake_module

@@ -36,7 +36,9 @@ def test_inside_a_counters_gap_is_an_estimate():
 
 
 amounts = st.just(UNKNOWN) | st.integers(0, 7) | st.integers(0, 2**53 - 1) | st.integers(0, 2**62 - 1)
-starts_us = st.integers(0, 10**12) | st.integers(0, 10**6).map(lambda s: s * 10**6) | st.integers(0, 100).map(lambda n: n * SLOT_US)
+starts_us = (
+    st.integers(0, 10**12) | st.integers(0, 10**6).map(lambda s: s * 10**6) | st.integers(0, 100).map(lambda n: n * SLOT_US)
+)
 lengths_us = (
     st.integers(0, 3 * SLOT_US) | st.integers(0, 5000).map(lambda s: s * 10**6) | st.integers(0, 40).map(lambda n: n * SLOT_US)
     | st.integers(2**31 - 2, 2**31 + 2) | st.integers(0, 10 * 86400 * 10**6)

@@ -134,11 +134,12 @@ def _percent(standing: Standing) -> float | None:
 
 def name_of(view: CatalogView, kind: str, number: str | int | None) -> str | None:
     """What people call a thing of one of GROUP_KEYS: its name, host name, slug or identifier; None without."""
-    found: Any = {
+    dictionaries: dict[str, dict[Any, Any]] = {
         "organization": view.organizations, "project": view.projects, "region": view.regions_by_slug,
         "server": view.servers, "vpn": view.vpns, "app": view.apps, "environment": view.environments,
         "consumer": view.consumers, "space": view.spaces,
-    }.get(kind, {}).get(number)  # type: ignore[call-overload]  # each dictionary has keys of its own type
+    }
+    found = dictionaries.get(kind, {}).get(number)
     if found is None:
         return None
     for attribute in ("name", "hostname", "slug", "identifier"):

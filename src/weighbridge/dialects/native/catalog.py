@@ -28,7 +28,7 @@ from weighbridge.dialects.native.catalog_docs import (
 from weighbridge.domain.errors import InvalidInputError
 from weighbridge.domain.timegrid import rfc3339
 from weighbridge.http.failures import UnreadableBodyError
-from weighbridge.http.route import Answer, Documented, Route
+from weighbridge.http.route import PROBLEM, Answer, Documented, Route
 from weighbridge.model import BEGINNING_S, Scope
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ DOCUMENT_LIMIT = 4 * 1024 * 1024
 """Bytes of a catalog file: some 40,000 servers. It is checked as a whole, in memory."""
 READ_SCOPE = Scope.TRAFFIC_READ
 """What it takes to look: whoever may ask for usage needs the ids to ask with."""
+CONFLICT = Documented("It contradicts what is there: an id or a name is taken, or something is in use", PROBLEM.content)
 
 
 class CatalogAdmin(Protocol):
@@ -250,14 +251,16 @@ def _routes(resource: Resource) -> tuple[Route, ...]:
         Route("GET", resource.list_path, f"list-{name}s", f"The {plural} that the key sees", _lister(resource),
               READ_SCOPE, (*path, *filters, *PAGE_PARAMS), answers={200: page}, sees=sees),
         Route("POST", resource.list_path, f"create-{name}", f"Make {article} {resource.noun}", _creator(resource),
-              write, path, resource.body(is_new=True), answers={201: created}, sees=sees,
+              write, path, resource.body(is_new=True), answers={201: created, 409: CONFLICT}, sees=sees,
               description="An id that was deleted is restored, with its usage, where it belonged before."),
         Route("GET", resource.path, f"get-{name}", f"Read one {resource.noun}", _getter(resource), READ_SCOPE, one,
               answers={200: object_}, sees=sees),
         Route("PATCH", resource.path, f"change-{name}", f"Change fields of {article} {resource.noun}",
-              _changer(resource), write, one, resource.body(is_new=False), answers={200: object_}, sees=sees),
+              _changer(resource), write, one, resource.body(is_new=False), answers={200: object_, 409: CONFLICT},
+              sees=sees),
         Route("DELETE", resource.path, f"delete-{name}", f"Delete {article} {resource.noun}; its usage stays",
-              _deleter(resource), write, one, answers={204: Documented("It is gone")}, sees=sees),
+              _deleter(resource), write, one,
+              answers={204: Documented("It is gone"), 409: CONFLICT}, sees=sees),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.dialects.native.asking_query import must_know
-from weighbridge.dialects.native.catalog import answer_json, answer_page, catalog_of, read_json
+from weighbridge.dialects.native.catalog import CONFLICT, answer_json, answer_page, catalog_of, read_json
 from weighbridge.dialects.native.catalog_docs import FILTER_PARAMS, JSON, PAGE_PARAMS, page_of
 from weighbridge.domain.timegrid import rfc3339
 from weighbridge.http.route import Answer, Documented, Param, Route
@@ -103,7 +103,7 @@ KEY_ROUTES: tuple[Route, ...] = (
     Route("POST", _PATH, "create-key", "Make an API key", create_key, Scope.CATALOG_WRITE, body=_BODY,
           answers={201: Documented("The key, shown this once", {JSON: _CREATED},
                                    {"key": "a1B2c3D.e4F5g6H7i8J9k0L1m2N3o4P5q6R7s8T9", **_EXAMPLE},
-                                   {"Location": "Where it is, without the secret"})},
+                                   {"Location": "Where it is, without the secret"}), 409: CONFLICT},
           sees=("organization", "project"),
           description="Within the organization (and project) of the asking key, and with no scope that it lacks."),
     Route("GET", _PATH, "list-keys", "The API keys in force", list_keys, Scope.CATALOG_WRITE,
@@ -112,6 +112,6 @@ KEY_ROUTES: tuple[Route, ...] = (
     Route("GET", f"{_PATH}/{{key}}", "get-key", "Read one API key, without the secret", get_key, Scope.CATALOG_WRITE,
           (_KEY,), answers={200: Documented("The key", {JSON: _SCHEMA}, _EXAMPLE)}, sees=("key",)),
     Route("DELETE", f"{_PATH}/{{key}}", "delete-key", "Revoke an API key", delete_key, Scope.CATALOG_WRITE, (_KEY,),
-          answers={204: Documented("It opens nothing any more")}, sees=("key",)),
+          answers={204: Documented("It opens nothing any more"), 409: CONFLICT}, sees=("key",)),
 )
 """Making, listing and revoking API keys."""

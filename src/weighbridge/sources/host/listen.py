@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +16,8 @@ from weighbridge.metering.subjects import Sender
 from weighbridge.sources.host.decode import COUNTER_BITS, Interface, Known, Seen, assign, parse_boot_s, parse_net_dev
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from weighbridge.metering.intake import Intake
     from weighbridge.ports import Clock
 

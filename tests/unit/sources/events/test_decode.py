@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -76,7 +77,8 @@ def test_more_than_the_most_events_are_refused():
 @pytest.mark.parametrize(("change", "said"), [
     ({"id": ""}, "$.id"), ({"id": 5}, "$.id"), ({"source": None}, "$.source"), ({"specversion": "0.3"}, "$.specversion"),
     ({"type": "other"}, "$.type"), ({"time": "2025-12-14T16:00:00"}, "timezone"), ({"time": "yesterday"}, "$.time"),
-    ({"data": []}, "$.data"), ({"data": {"bytes_in": -1}}, "$.data.bytes_in"), ({"data": {"bytes_in": 1.5}}, "$.data.bytes_in"),
+    ({"data": []}, "$.data"), ({"data": {"bytes_in": -1}}, "$.data.bytes_in"),
+    ({"data": {"bytes_in": 1.5}}, "$.data.bytes_in"),
     ({"data": {"bytes_in": 2**53}}, "$.data.bytes_in"), ({"data": {"duration_s": 400 * 86400 + 1}}, "$.data.duration_s"),
     ({"data": {"bytes_in": True}}, "$.data.bytes_in"), ({"data": {"bytes_in": "1"}}, "$.data.bytes_in"),
     ({"data": {"consumer": ""}}, "$.data.consumer"), ({"data": {"counter_bits": 48}}, "$.data.counter_bits"),
@@ -103,15 +105,14 @@ def test_a_misspelt_amount_is_not_taken_for_unknown():
 
 @given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode), st.sampled_from(CONTENT_TYPES))
 def test_no_body_breaks_the_decoder(text, content_type):
-    try:
+    with suppress(UnreadableError):
         decode(text, content_type)
-    except UnreadableError:
-        pass
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*GOOD, "bytes_in", "since"]), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from([*GOOD, "bytes_in", "since"]), inner, max_size=4),
     max_leaves=12,
 )
 
