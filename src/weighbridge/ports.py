@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from weighbridge.measurement import JournalRow, Mark
+    from weighbridge.measurement import JournalRow, Mark, Totals
     from weighbridge.model import CatalogView, Series, SeriesKey
 
 STEPS_S = (0, 300, 1800, 3600, 86400)
@@ -159,6 +159,12 @@ class Journal(Protocol):
 
     def trim(self, folded: int) -> int:
         """Delete rows that both the fold (position `folded`) and the index on disk are past; how many went."""
+
+    def ensure_after(self, position: int, totals: Totals | None = None) -> None:
+        """New positions lie behind `position`, durably: the store's mark may be past what a damaged disk left here."""
+
+    def checkpoint(self) -> None:
+        """What is committed is where reads are cheap. Called every second."""
 
     def check(self) -> list[Finding]:
         """Index against journal. Empty: all is well."""

@@ -12,6 +12,7 @@ from weighbridge.model import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from weighbridge.http.route import Route
     from weighbridge.model import CatalogView, Key
 
 
@@ -54,7 +55,15 @@ def _principal(key: Key, now_s: int) -> Principal | None:
     return Principal(key.id, key.organization, key.project, key.scopes)
 
 
-def require_scope(principal: Principal, scope: Scope) -> None:
-    """NotPermittedError unless the principal holds `scope`; `admin` implies all."""
-    if scope not in principal.scopes and Scope.ADMIN not in principal.scopes:
-        raise NotPermittedError(scope.value)
+def scopes_of(route: Route) -> tuple[Scope, ...]:
+    """The scopes of which a key must hold one to call a route; empty where it is open to anyone."""
+    if route.scope is None:
+        return ()
+    return (route.scope,) if isinstance(route.scope, Scope) else route.scope
+
+
+def require_scope(principal: Principal, route: Route) -> None:
+    """NotPermittedError unless the principal holds a scope of the route; `admin` implies all."""
+    scopes = scopes_of(route)
+    if scopes and principal.scopes.isdisjoint((*scopes, Scope.ADMIN)):
+        raise NotPermittedError(scopes[0].value)

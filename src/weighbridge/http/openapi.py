@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from weighbridge import __version__
+from weighbridge.http.auth import scopes_of
 from weighbridge.http.route import Answer, Documented, Route
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ def _operation(dialect: Dialect, route: Route, components: dict[str, dict[str, A
     }
     description = route.description
     if route.scope is not None:
-        description = f"{description}\n\nNeeds a key with the scope `{route.scope.value}`.".strip()
+        scopes = " or ".join(f"`{scope.value}`" for scope in scopes_of(route))
+        description = f"{description}\n\nNeeds a key with the scope {scopes}.".strip()
     if route.rate is not None:
         description = (
             f"{description}\n\nAt most {route.rate.calls} requests in {route.rate.window_s} s with one key.".strip()

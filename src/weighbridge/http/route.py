@@ -145,7 +145,7 @@ Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path (with `{name}` parts). `scope` None: open to anyone, otherwise the key must hold it.
+    """One method on one path (with `{name}` parts). `scope` None: open to anyone, otherwise the key must hold it, or one of several.
 
     `sees` names the kinds of catalog objects that the path, the query or the body can name (`project`, `server`, …):
     the isolation test walks all routes and tries a foreign object of each.
@@ -156,7 +156,7 @@ class Route:
     name: str
     summary: str
     handler: Handler
-    scope: Scope | None
+    scope: Scope | tuple[Scope, ...] | None
     params: tuple[Param, ...] = ()
     body: Documented | None = None
     body_limit: int = 1024 * 1024  # bytes after decoding: more than any catalog object needs

@@ -198,7 +198,7 @@ class App:
             raise NotAuthenticatedError(msg)
         draft.principal = principal
         if bound.route.scope is not None:
-            require_scope(principal, bound.route.scope)
+            require_scope(principal, bound.route)
 
     def _limit(self, bound: Bound, draft: _Draft) -> None:
         rate = self._settings.rates.get(bound.route.name, bound.route.rate)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SERIES_PER_APP = 200_000
 """Bound on environments x consumers x endpoints of one app: some 20 MB of memory, far above any real API."""
 
+_DIMENSIONS = ("environment", "consumer", "method", "path")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _FORMS = "server/ID, vpn/UUID, vpn/UUID/peer/ID, app/NUMBER or space/NUMBER"
 
@@ -62,7 +64,7 @@ def locate(catalog: Catalog, event: Event, sender: Sender) -> Place:
 
 
 def _forbid_dimensions(data: EventData) -> None:
-    for name in ("environment", "consumer", "method", "path"):
+    for name in _DIMENSIONS:
         if getattr(data, name) is not None:
             raise RefusedError(RejectReason.INVALID, f"data.{name} goes with a subject app/…, not with this one")
 
@@ -117,6 +119,10 @@ def _find_app(catalog: Catalog, view: CatalogView, rest: str, data: EventData, s
     app = view.apps.get(_number(rest, "app"))
     if app is None or app.deleted_at_s is not None or not _reaches(sender, app.organization):
         raise _unknown(f"app {rest}")
+    for name in _DIMENSIONS:
+        text = getattr(data, name)
+        if text is not None and _CONTROL.search(text):
+            raise RefusedError(RejectReason.INVALID, f"data.{name} holds a control character")
     if (data.method is None) != (data.path is None):
         raise RefusedError(RejectReason.INVALID, "data.method and data.path go together")
     environment = consumer = None

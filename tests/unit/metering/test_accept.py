@@ -85,6 +85,8 @@ def bench(tmp_path):
     ("app/01", {}, RejectReason.INVALID),
     ("app/one", {}, RejectReason.INVALID),
     ("app/1", {"path": "/x"}, RejectReason.INVALID),
+    ("app/1", {"consumer": "a\nb"}, RejectReason.INVALID),
+    ("app/1", {"environment": "a\0"}, RejectReason.INVALID),
     ("space/9", {}, RejectReason.UNKNOWN_SUBJECT),
     ("space/-1", {}, RejectReason.INVALID),
     ("server/sv_0", {"consumer": "alice"}, RejectReason.INVALID),

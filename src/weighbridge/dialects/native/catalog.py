@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 DOCUMENT_LIMIT = 4 * 1024 * 1024
 """Bytes of a catalog file: some 40,000 servers. It is checked as a whole, in memory."""
-READ_SCOPE = Scope.TRAFFIC_READ
+READ_SCOPE = (Scope.TRAFFIC_READ, Scope.CATALOG_WRITE)
 """What it takes to look: whoever may ask for usage needs the ids to ask with."""
 CONFLICT = Documented("It contradicts what is there: an id or a name is taken, or something is in use", PROBLEM.content)
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from weighbridge.storage.duckdb.tiers import Horizons
 
 _HALF_BITS = 62
+BITS_MAX = 64_000_000
+"""Buckets of all series that `alive` may keep a bit for, in each thread: 8 MB. Above, it sorts them out by hashing."""
 _FRESH = Tier("fresh", SLOT_S, FIVE.chunk_slots, FIVE.piece_slots)
 _PLACES = {tier.table: place for place, tier in enumerate((*TIERS, _FRESH))}
 
@@ -41,7 +43,7 @@ class Question:
             raise ValueError(f"the range [{start_s}, {end_s}) does not lie on {SLOT_S} s slots")
         if step_s not in STEPS_S:
             raise ValueError(f"no step of {step_s} s, only {STEPS_S}")
-        self._start_s = start_s
+        self._start_s, self._end_s = start_s, end_s
         self._step_s = step_s
         series = np.array(members.series, "u4")
         groups = np.array(members.groups, "i8")
@@ -88,16 +90,20 @@ class Question:
 
     def alive(self, cursor: duckdb.DuckDBPyConnection) -> int:
         """Distinct (series, bucket) with a row that is flagged as measured."""
-        return self._number(cursor, "alive") or 0
+        step_s = self._step_s
+        first_bucket, last_bucket = self._start_s // step_s, (self._end_s - 1) // step_s
+        bits = (last_bucket - first_bucket + 1) * len(self._series)
+        name = "alive_bits" if bits <= BITS_MAX else "alive"
+        return self._number(cursor, name, first_bucket=first_bucket, last_bucket=last_bucket) or 0
 
     def newest_s(self, cursor: duckdb.DuckDBPyConnection) -> int | None:
         """Start of the newest bucket that has a row; with step 0, of the newest slot of any tier asked."""
         bucket = self._number(cursor, "newest")
         return None if bucket is None else bucket * (self._step_s or SLOT_S)
 
-    def _number(self, cursor: duckdb.DuckDBPyConnection, name: str) -> int | None:
+    def _number(self, cursor: duckdb.DuckDBPyConnection, name: str, **bounds: int) -> int | None:
         members = self._members  # noqa: F841  DuckDB finds it by its name
-        [(answer,)] = cursor.execute(query(name).format(rows=self._rows())).fetchall()
+        [(answer,)] = cursor.execute(query(name).format(rows=self._rows(), **bounds)).fetchall()
         return answer  # type: ignore[no-any-return]
 
     def _rows(self) -> str:
