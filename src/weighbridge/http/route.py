@@ -145,7 +145,9 @@ Handler = Callable[[Call], Answer] | Callable[[Call], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path (with `{name}` parts). `scope` None: open to anyone, otherwise the key must hold it, or one of several.
+    """One method on one path (with `{name}` parts).
+
+    `scope` None: open to anyone; otherwise the key must hold it, or one of several.
 
     `sees` names the kinds of catalog objects that the path, the query or the body can name (`project`, `server`, …):
     the isolation test walks all routes and tries a foreign object of each.

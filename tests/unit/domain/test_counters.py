@@ -52,7 +52,7 @@ def test_after_a_reading(reading: Reading, outcome: Outcome, parts: tuple[Part, 
     (10, 20, 9, FAST_BPS, 9, Outcome.RESET, (Part(9, 10_000_000, 20, 9),)),
     (10, 20, 9, FAST_BPS, -9, Outcome.WRAP, (Part(0, 10_000_000, 30, 4),)),
 ])
-def test_wraps(  # noqa: PLR0913, PLR0917  the columns of the table
+def test_wraps(  # noqa: PLR0917  the columns of the table
     seconds: int, total_in: int, total_out: int, line_rate_bps: int | None, since_us: int | None,
     outcome: Outcome, parts: tuple[Part, ...],
 ) -> None:

@@ -5,8 +5,14 @@ import pytest
 from support.kit import NOW_S, key, view_with
 from weighbridge.domain.errors import NotPermittedError
 from weighbridge.http.auth import principal_of, require_scope
-from weighbridge.http.route import Principal
+from weighbridge.http.route import Answer, Principal, Route
 from weighbridge.model import Scope
+
+
+def route_with(scope: Scope | tuple[Scope, ...]) -> Route:
+    """A route that asks for this scope."""
+    return Route("GET", "/", "name", "summary", lambda _: Answer(200, b""), scope)
+
 
 ALL = ("raw", "bearer", "api-key")
 VIEW = view_with(
@@ -70,8 +76,17 @@ def test_admin_is_bound_to_nothing(secret: str) -> None:
 
 @pytest.mark.parametrize("scope", list(Scope))
 def test_scopes(scope: Scope) -> None:
-    require_scope(Principal("k", None, None, frozenset([Scope.ADMIN])), scope)
-    require_scope(Principal("k", "o", None, frozenset([scope])), scope)
+    route = route_with(scope)
+    require_scope(Principal("k", None, None, frozenset([Scope.ADMIN])), route)
+    require_scope(Principal("k", "o", None, frozenset([scope])), route)
     others = frozenset(Scope) - {scope, Scope.ADMIN}
     with pytest.raises(NotPermittedError, match=scope.value):
-        require_scope(Principal("k", "o", None, others), scope)
+        require_scope(Principal("k", "o", None, others), route)
+
+
+def test_one_of_several_scopes_is_enough() -> None:
+    route = route_with((Scope.TRAFFIC_READ, Scope.CATALOG_WRITE))
+    for scope in (Scope.TRAFFIC_READ, Scope.CATALOG_WRITE):
+        require_scope(Principal("k", "o", None, frozenset([scope])), route)
+    with pytest.raises(NotPermittedError):
+        require_scope(Principal("k", "o", None, frozenset([Scope.INGEST])), route)
