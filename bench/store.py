@@ -89,6 +89,18 @@ def everybody(numbers: range | np.ndarray, groups: int = 1) -> Members:
     return Members(tuple(int(i) for i in numbers), tuple(i % groups for i in range(n)), (0,) * n, (2**62,) * n)
 
 
+def by_month(numbers: range, from_s: int, until_s: int) -> Members:
+    """Each of these series in each stretch of 30 days, as a group of its own."""
+    starts = range(from_s, until_s, 30 * DAY_S)
+    entries = [(one, at_s) for one in numbers for at_s in starts]
+    return Members(
+        tuple(one for one, _ in entries),
+        tuple(range(len(entries))),
+        tuple(at_s for _, at_s in entries),
+        tuple(at_s + 30 * DAY_S for _, at_s in entries),
+    )
+
+
 def questions(store: DuckDBStore, series: int, days: int) -> dict[str, Callable[[], object]]:
     """The questions that dashboards and bills ask, by name."""
     rng = np.random.default_rng(3)
@@ -98,6 +110,7 @@ def questions(store: DuckDBStore, series: int, days: int) -> dict[str, Callable[
     far_s = NOW_S - min(366, days) * DAY_S
     month_s, end_s = NOW_S - 30 * DAY_S, NOW_S + 3600
     now_s = NOW_S + 1500
+    months = by_month(range(500, 1000), far_s, end_s)
     over_s = NOW_S  # percentiles count slots that are over
     return {
         "project of 200 servers, 30 days by 30 minutes": lambda: store.sums(servers, month_s, over_s, 1800),
@@ -107,6 +120,7 @@ def questions(store: DuckDBStore, series: int, days: int) -> dict[str, Callable[
         "day by region, 366 days": lambda: store.sums(regions, far_s, now_s, 86400),
         "one app (50 series), 30 days hourly": lambda: store.sums(app, month_s + 1500, now_s, 3600),
         "500 spaces by day over a year": lambda: store.sums(spaces, far_s, end_s, 86400),
+        "500 spaces by month over a year": lambda: store.sums(months, far_s, end_s, 0),
         "total of one server": lambda: store.sums(everybody(range(77, 78)), 0, end_s, 0),
         "one server, newest day by 5 minutes": lambda: store.sums(everybody(range(77, 78)), NOW_S - DAY_S, now_s, 300),
         "last slot of the project": lambda: store.last_slot_s(servers, 0, end_s),
@@ -222,7 +236,8 @@ def run(store: DuckDBStore, arguments: argparse.Namespace) -> None:
     load.done.set()
     load.join()
     show({f"longest {name}: ms": value for name, value in load.longest_ms.items()})
-    show({"peak resident memory: MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024})
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    show({"resident memory: MB": pages * resource.getpagesize() / 1e6})
 
 
 def show(figures: dict[str, float]) -> None:
