@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from bench import world as worlds
 from bench.client import Client, Plan
 from bench.connection import ask, connect, get, post_head
-from bench.machine import resident_mb, settle
+from bench.machine import cpu_s, resident_mb, settle
 from bench.peer_usage import PeerUsage
 from bench.server import ADMIN, Server
 from bench.sizes import INCOMING
@@ -33,7 +33,7 @@ POLL_S = 0.004
 """Pause between two looks whether a probe shows."""
 MONTH_S = 30 * 86400
 QUIET_ASKED = 40
-"""How often each side of the history's ratio is asked in a round, without anything coming in."""
+"""How often something is asked, in a round, without anything coming in."""
 ENDPOINTS = {
     "/traffic": "`/traffic`: project of {big} servers in 4 regions, 30 days, p95 each and whole",
     "/traffic/quota": "`/traffic/quota`: the same project",
@@ -104,9 +104,9 @@ class Asking:
         self._say = say
         self.world = World(sizes.series, sizes.days)
         self.folder = folder / "history"
-        self.peer = PeerUsage(postgres, self.world) if postgres else None
         say(f"entering {sizes.days} days of {sizes.series:,} series" + (", PostgreSQL's too" if postgres else ""))
         enter_catalog(self.world, self.folder)
+        self.peer = PeerUsage(postgres, self.world) if postgres else None
         self.weight = enter_history(self.world, self.folder, *([self.peer.load] if self.peer else []))
         if self.peer:
             self.peer.finish()
@@ -128,7 +128,7 @@ class Asking:
         peer_ms = self._ask_peer()
         with Server(self.folder) as server:
             self._compare(server)
-            settle(server.pid)
+            quiet = {name: ask_quietly(server, paths(self.world, int(time.time()) + 600), name) for name in ENDPOINTS}
             with incoming(server, self.world, "load"), Watch(server.pid) as watch:
                 self._say("asking the endpoints, with events coming in")
                 questions = Plan(
@@ -144,7 +144,7 @@ class Asking:
             msg = f"not every question was answered: {outcome['statuses']}"
             raise RuntimeError(msg)
         own_ms: dict[str, list[float]] = outcome["latencies_ms"]  # type: ignore[assignment]
-        endpoints = [self._endpoint_row(name, own_ms[name], peer_ms.get(name)) for name in ENDPOINTS]
+        endpoints = [self._endpoint_row(name, own_ms[name], quiet[name], peer_ms.get(name)) for name in ENDPOINTS]
         return endpoints, [visible_row(delays_ms)], watch.peak_mb
 
     def _ask_peer(self) -> dict[str, list[float]]:
@@ -170,16 +170,19 @@ class Asking:
             msg = f"the two sides differ: p95 of the project in Mbps is {own} here and {due} in PostgreSQL"
             raise RuntimeError(msg)
 
-    def _endpoint_row(self, name: str, own_ms: list[float], peer_ms: list[float] | None) -> Row:
+    def _endpoint_row(
+        self, name: str, own_ms: list[float], quiet: tuple[float, float], peer_ms: list[float] | None
+    ) -> Row:
         p50, p99 = median(own_ms), share_at(own_ms, 0.99)
         peer_p50 = median(peer_ms) if peer_ms else None
         faster = ratio(peer_p50, p50) if peer_p50 else None
-        figures = {"p50_ms": p50, "p99_ms": p99, "answers": float(len(own_ms))}
+        quiet_ms, cpu_ms = quiet
+        figures = {"p50_ms": p50, "p99_ms": p99, "quiet_p50_ms": quiet_ms, "cpu_ms": cpu_ms, "answers": len(own_ms)}
         if peer_ms:
             figures |= {"peer_p50_ms": median(peer_ms), "peer_p99_ms": share_at(peer_ms, 0.99)}
         return Row(
             ENDPOINTS[name].format(big=self.world.big, spaces=len(self.world.spaces)),
-            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms",
+            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms; with nothing coming in p50 {quiet_ms:.1f} ms, {cpu_ms:.1f} ms CPU",
             "p50 ≤ 15 ms, p99 ≤ 50 ms, then 10 and 20; ≥ 5 times PostgreSQL",
             f"p50 {median(peer_ms):.1f} ms, p99 {share_at(peer_ms, 0.99):.1f} ms" if peer_ms else "absent",
             times(faster),
@@ -192,6 +195,18 @@ class Asking:
         """The peer's table is gone."""
         if self.peer:
             self.peer.close()
+
+
+def ask_quietly(server: Server, asked: dict[str, str], name: str) -> tuple[float, float]:
+    """Median milliseconds of one question with nothing coming in, and the server's CPU milliseconds an answer."""
+    plan = Plan(server.port, ADMIN, kind="questions", seconds=60, rounds=QUIET_ASKED, paths={name: asked[name]},
+                organization=worlds.SPACES_ORGANIZATION)
+    with Client(plan) as client:
+        before_s = settle(server.pid)
+        client.go()
+        took_ms = client.outcome()["latencies_ms"][name]  # type: ignore[index]
+        used_s = cpu_s(server.pid) - before_s
+    return median(took_ms), used_s * 1000 / len(took_ms)
 
 
 LOADED_NOTE = (
@@ -257,13 +272,9 @@ def history_row(long_folder: Path, long: World, folder: Path, sizes: Sizes, say:
     question = {"/traffic": paths(long, long.now_s)["/traffic"]}
     took: dict[str, list[float]] = {"short": [], "long": []}
     with Server(folder / "short") as shorter, Server(long_folder) as longer:
-        settle(longer.pid)
-        for _ in range(max(sizes.rounds, 2)):
+        for _ in range(max(sizes.rounds, 3)):
             for name, server in (("short", shorter), ("long", longer)):
-                plan = Plan(server.port, ADMIN, kind="questions", seconds=60, rounds=QUIET_ASKED, paths=question)
-                with Client(plan) as client:
-                    client.go()
-                    took[name] += client.outcome()["latencies_ms"]["/traffic"]  # type: ignore[index]
+                took[name].append(ask_quietly(server, question, "/traffic")[0])
     own, other = median(took["long"]), median(took["short"])
     return Row(
         f"history {sizes.days / sizes.short_days:.1f} times longer, `/traffic` of 30 days",

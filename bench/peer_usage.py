@@ -70,9 +70,10 @@ months AS (
     SELECT space, date_trunc('month', to_timestamp(day * 86400::bigint), 'UTC') AS month, sum(bytes)::bigint AS bytes,
         sum(requests)::bigint AS requests FROM days GROUP BY 1, 2),
 ten AS (SELECT space FROM months GROUP BY space ORDER BY sum(requests) DESC, space LIMIT 10)
-SELECT NULL::integer AS space, month, sum(bytes), sum(requests) FROM months GROUP BY month
-UNION ALL SELECT CASE WHEN space IN (SELECT space FROM ten) THEN space ELSE 0 END, month, sum(bytes), sum(requests)
-FROM months GROUP BY 1, 2
+SELECT 'all' AS what, NULL::integer AS space, month, sum(bytes), sum(requests) FROM months GROUP BY month
+UNION ALL SELECT 'each', space, month, bytes, requests FROM months
+UNION ALL SELECT 'top', CASE WHEN space IN (SELECT space FROM ten) THEN space ELSE 0 END, month, sum(bytes),
+    sum(requests) FROM months GROUP BY 2, 3
 """
 VPN = """
 SELECT sum(u.bytes_in), sum(u.bytes_out), max(u.slot) FROM things t JOIN usage u ON u.series = t.series
@@ -98,7 +99,7 @@ class PeerUsage:
         places = {server: (project, region) for server, project, region in self._world.servers()}
         cursor = self._connection.cursor()
         with cursor.copy("COPY things FROM STDIN") as copy:
-            for number, key in enumerate(self._world.keys(), 1):
+            for number, key in enumerate(self._world.numbered, 1):
                 project, region = places.get(key.object, (None, None))
                 copy.write_row((
                     number, key.kind.value, project, region,

@@ -2,7 +2,7 @@
 
 A tenth of the series are the servers of one project in four regions, two tenths servers of its neighbours; a quarter
 are spaces; 50 are one app's environments times consumers; four a VPN instance with its peers; the rest other servers.
-Numbers are given out in random order, as by first sight, so that no question finds its series side by side.
+Series are first seen in random order. Where their numbers come from that, no question finds its series side by side.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class World:
     series: int
     days: int
     now_s: int = field(default_factory=lambda: int(time.time()) // SLOT_S * SLOT_S)
+    numbered: list[SeriesKey] = field(default_factory=list)  # series 1 and up, once they are in a catalog
 
     @property
     def big(self) -> int:
@@ -105,7 +106,7 @@ class World:
         }
 
     def keys(self) -> list[SeriesKey]:
-        """Every series, in the order in which numbers are given out."""
+        """Every series, in the order of their first sight."""
         keys = [SeriesKey(Kind.SERVER, server) for server, _, _ in self.servers()]
         keys += [SeriesKey(Kind.SPACE, str(at)) for at in self.spaces]
         keys += [
@@ -124,7 +125,7 @@ class World:
     def history(self) -> Iterator[tuple[int, Rows]]:
         """(length of their slots in seconds, rows) from the newest part on, in whole weeks or six of them."""
         rng = np.random.default_rng(7)
-        counts = np.array([False, *(key.kind in (Kind.APP, Kind.SPACE) for key in self.keys())])
+        counts = np.array([False, *(key.kind in (Kind.APP, Kind.SPACE) for key in self.numbered)])
         for first_s, last_s, step_s in ((self.fine_s, self.now_s, 300), (self.start_s, self.fine_s, SLOT_S)):
             span_s = LOAD_DAYS * DAY_S * step_s // 300
             for from_s in range(first_s, last_s, span_s):
@@ -142,12 +143,17 @@ def _subject(key: SeriesKey) -> str:
 
 
 def enter_catalog(world: World, folder: Path) -> None:
-    """A data folder with the catalog and no usage."""
+    """A data folder with the catalog and no usage; the world knows its series by number."""
     folder.mkdir(parents=True, exist_ok=True)
     catalog = SqlCatalog(folder / "catalog.sqlite", SystemClock())
     catalog.apply(world.document())
-    catalog.enter_series(world.keys())
+    made = catalog.enter_series(world.keys())
     catalog.close()
+    made.sort(key=lambda series: series.id)
+    if made[-1].id != len(made):
+        msg = f"the catalog has {made[-1].id} series, the world {len(made)}"
+        raise RuntimeError(msg)
+    world.numbered = [series.key for series in made]
 
 
 @dataclass
