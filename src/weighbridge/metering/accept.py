@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weighbridge.measurement import MEASUREMENT, READING_TYPE, Receipt, Rejection, RejectReason
+from weighbridge.measurement import MEASUREMENT, READING_TYPE, MeasurementFlag, Receipt, Rejection, RejectReason
 from weighbridge.metering.columns import usage_rows
 from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
 from weighbridge.metering.readings import take_reading
+from weighbridge.metering.spreading import slot_counts
 from weighbridge.metering.subjects import RefusedError, locate
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 PLACES_KEPT = 500_000
 """Subjects remembered with their series, some 150 MB at worst; forgotten together when full or the catalog changed."""
+
+SLOTS_A_ROW = 500_000
+"""Slots that the measurements of one journal row touch, so that fold needs some 50 MB for it at most."""
 
 Wanted = tuple[str, str | None, str | None, str | None, str | None]
 """Subject, environment, consumer, method, path."""
@@ -174,19 +178,37 @@ def keep(portion: Portion, catalog: Catalog, journal: Journal, now_us: int) -> M
 
     On any error nothing is kept, and every id is free for the retry.
     """
+    mark = None
     try:
+        if portion.readings:  # first, so that they stand in one journal row with the states of their counters
+            _take_readings(portion, catalog, journal, now_us)
         if portion.events:
             _claim_usage(portion, journal, now_us)
-        if portion.readings:
-            _take_readings(portion, catalog, journal, now_us)
+        counters = portion.counters
+        for rows in journal_rows(portion.rows):
+            mark = journal.append(rows, counters)
+            counters = {}
     except BaseException:
         for rows in portion.rows:
             journal.release(rows["key_hi"], rows["key_lo"])
         raise
-    if not portion.rows:
-        return None
-    rows = portion.rows[0] if len(portion.rows) == 1 else np.concatenate(portion.rows)
-    return journal.append(rows, portion.counters)
+    return mark
+
+
+def journal_rows(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """All measurements in as few journal rows as fold can take at once: one, unless long stretches come by the hundred.
+
+    If a later row fails, the earlier ones are kept; the retry finds them known. Readings stay together, in the first.
+    """
+    if not parts:
+        return []
+    rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    slots = slot_counts(rows)
+    if int(slots.sum()) <= SLOTS_A_ROW:
+        return [rows]
+    bound_to_counters = int((rows["flags"] & MeasurementFlag.COUNTER != 0).sum())
+    cuts = np.flatnonzero(np.diff(np.cumsum(slots) // SLOTS_A_ROW)) + 1
+    return [part for part in np.split(rows, cuts[cuts > bound_to_counters]) if len(part)]
 
 
 def _claim_usage(portion: Portion, journal: Journal, now_us: int) -> None:

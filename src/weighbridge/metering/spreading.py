@@ -28,6 +28,13 @@ _SECOND_US = 1_000_000
 _AMOUNTS = ("bytes_in", "bytes_out", "requests")
 
 
+def slot_counts(measurements: np.ndarray) -> np.ndarray:
+    """How many slots each measurement touches, at least one."""
+    last = np.maximum(measurements["end_us"] - 1, measurements["start_us"]) // SLOT_US
+    counts: np.ndarray = last - measurements["start_us"] // SLOT_US + 1
+    return counts
+
+
 def slot_rows(measurements: np.ndarray) -> Iterator[np.ndarray]:
     """Blocks of rows (dtype SLOT_ROW) that together hold each amount once, spread evenly over its measurement's time.
 

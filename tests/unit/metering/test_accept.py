@@ -13,6 +13,7 @@ from support.catalog import VPN, MemoryCatalog, acme
 from support.clock import HandClock
 from weighbridge.domain.errors import BusyError, DiskFullError
 from weighbridge.measurement import READING_TYPE, USAGE_TYPE, Event, EventData, Mark, RejectReason
+from weighbridge.metering import accept as accept_module
 from weighbridge.metering import intake as intake_module
 from weighbridge.metering.accept import Batch
 from weighbridge.metering.columns import few_rows, many_rows
@@ -251,6 +252,17 @@ def test_when_the_disk_is_full_nothing_is_kept_and_the_retry_counts(bench, monke
             bench.take(reading(1, 5))
     assert bench.take(*[usage(n) for n in range(1, 40)]).accepted == 39
     assert bench.take(reading(1, 5)).accepted == 1
+
+
+def test_long_stretches_by_the_hundred_are_journaled_in_rows_that_fold_can_take(bench, monkeypatch):
+    monkeypatch.setattr(accept_module, "SLOTS_A_ROW", 1000)
+    first = bench.journal.mark().position
+    events = [usage(n, duration_s=86400, time=NOW - timedelta(days=2), bytes_in=7) for n in range(40)]
+    readings = [reading(1, 100, at=NOW - timedelta(days=30)), reading(2, 30_000, at=NOW - timedelta(days=1))]
+    assert bench.take(*events, *readings).accepted == 42
+    assert bench.journal.mark().position > first + 5
+    assert bench.total(kind=Kind.SERVER, object="sv_0")[0] == 40 * 7 + 29_900
+    assert bench.take(*events, *readings).duplicates == 42
 
 
 def test_too_much_waiting_is_busy(bench, monkeypatch):
