@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from weighbridge.measurement import Event, Rejection, RejectReason
+from weighbridge.measurement import Event, EventData, Rejection, RejectReason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,6 +54,16 @@ class _Hint(msgspec.Struct):
 
     id: str | None = None
 
+
+_HINTS = {
+    "$.data": f"known there: {', '.join(EventData.__struct_fields__)}",
+    "$.data.counter_bits": "write 64 or 32",
+    "$.data.since": "write it like 2025-12-14T16:00:00Z",
+    "$.specversion": "write 1.0",
+    "$.time": "write it like 2025-12-14T16:00:00Z",
+    "$.type": "write weighbridge.usage or weighbridge.reading",
+}
+"""What would be right, where the decoder says only what is wrong; by the place that it names."""
 
 _one = msgspec.json.Decoder(Event)
 _many = msgspec.json.Decoder(list[Event])
@@ -135,12 +145,19 @@ def _one_line(raw: bytes | msgspec.Raw) -> Event | tuple[str, str | None]:
     try:
         return _one.decode(raw)
     except msgspec.ValidationError as error:
-        complaint = str(error)[:SHOWN]
+        complaint = _complaint(error)
     _any.decode(raw)
     try:
         return complaint, _hint.decode(raw).id
     except msgspec.ValidationError:
         return complaint, None
+
+
+def _complaint(error: msgspec.ValidationError) -> str:
+    """What is wrong, where, and, if the decoder does not say it, what would be right."""
+    told = str(error)[:SHOWN]
+    hint = _HINTS.get(told.rpartition(" - at `")[2].removesuffix("`"))
+    return told if hint is None else f"{told}; {hint}"
 
 
 def _gather(found: Sequence[Event | tuple[str, str | None]]) -> Decoded:
