@@ -41,6 +41,7 @@ GroupKey = tuple[str | int | None, ...]
 _Id = TypeVar("_Id", str, int)
 _APP_FILTERS = ("app", "environment", "consumer")
 _SERVER_FILTERS = ("project", "server")
+_APPLESS_FILTERS = (*_SERVER_FILTERS, "region", "vpn", "space")  # what apps do not have: no app fits one of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +284,7 @@ def _app_dimension_keys(view: CatalogView, found: Selection, group_by: tuple[str
     """Environments or consumers without traffic, where they are all that is grouped by (beside their owners)."""
     owners = {"organization", "app"}
     dimension = [name for name in group_by if name not in owners]
-    if dimension not in (["environment"], ["consumer"]) or Kind.APP not in found.kinds:
+    if dimension not in (["environment"], ["consumer"]) or Kind.APP not in found.kinds or found.named(*_APPLESS_FILTERS):
         return set()
     children = view.environments_of if dimension == ["environment"] else view.consumers_of
     wanted = found.environment if dimension == ["environment"] else found.consumer
