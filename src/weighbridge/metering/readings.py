@@ -99,12 +99,15 @@ def _rows(number: int, part: Part) -> list[Row]:
         return [(number, MeasurementFlag.COUNTER, part.start_us, part.end_us, *known, UNKNOWN)]
     rows: list[Row] = []
     for column, amount in enumerate(amounts):
-        for slot_s, share in () if amount is None else spread(amount, part.start_us, part.end_us):
+        shares = [] if amount is None else spread(amount, part.start_us, part.end_us)
+        for place, (slot_s, share) in enumerate(shares):
             at_us = max(slot_s * 1_000_000, part.start_us)
+            looked = place in (0, len(shares) - 1)  # law 12: strictly inside the span nobody did
+            flags = MeasurementFlag.COUNTER if looked else MeasurementFlag.COUNTER | MeasurementFlag.ESTIMATED
             for piece in _pieces(share):
                 both = [UNKNOWN, UNKNOWN]
                 both[column] = piece
-                rows.append((number, MeasurementFlag.COUNTER, at_us, at_us, *both, UNKNOWN))
+                rows.append((number, flags, at_us, at_us, *both, UNKNOWN))
     return rows
 
 

@@ -63,7 +63,8 @@ def _whole_rows(measurements: np.ndarray, slots: np.ndarray) -> np.ndarray:
     rows["slot"] = slots
     for name in _AMOUNTS:
         rows[name] = measurements[name]
-    rows["flags"] = SlotFlag.MEASURED
+    inside_gap = measurements["flags"] & MeasurementFlag.ESTIMATED != 0
+    rows["flags"] = np.where(inside_gap, int(SlotFlag.ESTIMATED), int(SlotFlag.MEASURED))
     return rows
 
 
