@@ -17,7 +17,7 @@ COLUMNS = ("path", "measured", "bar, then stretch", "peer in the same run", "rat
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One figure against its bar and its stretch; `at_most` says that less is better."""
+    """One figure against its bar and its stretch (the same where there is none); `at_most`: less is better."""
 
     value: float | None
     bar: float
@@ -29,7 +29,7 @@ class Check:
         if self.value is None:
             return "–"
         sign = -1 if self.at_most else 1
-        if sign * self.value >= sign * self.stretch:
+        if self.stretch != self.bar and sign * self.value >= sign * self.stretch:
             return "stretch"
         return "pass" if sign * self.value >= sign * self.bar else "short"
 

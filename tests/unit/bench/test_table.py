@@ -18,6 +18,11 @@ def test_check(value, at_most, verdict):
     assert Check(value, bar, stretch, at_most=at_most).verdict() == verdict
 
 
+def test_without_a_stretch_there_is_only_a_pass():
+    assert Check(9, 1, 1).verdict() == "pass"
+    assert Check(0, 1, 1).verdict() == "short"
+
+
 def test_a_row_is_as_good_as_its_worst_check_and_what_was_not_measured_is_not_judged():
     good, fair, bad, absent = Check(9, 1, 2), Check(1.5, 1, 2), Check(0, 1, 2), Check(None, 1, 2)
     assert Row("p", "m", "b", checks=(good, fair, bad)).verdict() == "short"
