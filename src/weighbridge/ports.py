@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 STEPS_S = (0, 300, 1800, 3600, 86400)
 """Bucket lengths a store can sum by; 0 is one bucket for the whole range. All are aligned to the epoch, UTC."""
 
+MAX_EDGES = 129
+"""Edges of one question: they become a decision tree that each row walks, 7 steps deep at most."""
+
+
+def must_be_edges(edges_s: Sequence[int]) -> None:
+    """Raise ValueError unless these can be asked about by `sums_between`: a defect of the caller."""
+    ascending = all(left < right for left, right in zip(edges_s[:-1], edges_s[1:], strict=True))
+    if not 2 <= len(edges_s) <= MAX_EDGES or not ascending or any(edge_s % 300 for edge_s in edges_s):
+        raise ValueError(f"{len(edges_s)} edges are not 2 to {MAX_EDGES} ascending multiples of 300 s")
+
 
 class Clock(Protocol):
     """Where the time comes from. Always passed in, so that tests own it."""
@@ -91,10 +101,17 @@ class UsageStore(Protocol):
         The store keeps their totals apart, so that `check` still comes out even.
         """
 
-    def sums(self, members: Members, start_s: int, end_s: int, step_s: int) -> Sums:
+    def sums(self, members: Members, start_s: int, end_s: int, step_s: int, *, bytes_only: bool = False) -> Sums:
         """Sums over [start_s, end_s), both multiples of 300, in buckets of one of STEPS_S.
 
-        Buckets cut by the range or by a member's stretch hold just the part inside, exact to the 5-minute slot.
+        Buckets cut by the range or by a member's stretch hold just the part inside, exact to the 5-minute slot. With
+        `bytes_only` requests are None and flags 0 in every row, which takes a third less time.
+        """
+
+    def sums_between(self, members: Members, edges_s: Sequence[int]) -> Sums:
+        """Sums of the windows between adjoining edges: ascending multiples of 300, 2 to MAX_EDGES of them.
+
+        A row's `start_s` is its window's start. Windows whose inner edges lie on UTC days cost least.
         """
 
     def alive(self, members: Members, start_s: int, end_s: int, step_s: int) -> int:

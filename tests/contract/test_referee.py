@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from weighbridge.measurement import SLOT_ROW, UNKNOWN, Mark, Totals, totals_of
-from weighbridge.ports import STEPS_S, Members
+from weighbridge.ports import MAX_EDGES, STEPS_S, Members
 from weighbridge.storage.duckdb.store import DuckDBStore
 from weighbridge.storage.memory import MemoryStore
 
@@ -98,9 +98,20 @@ class Pair:
         asked = (members, start_s, end_s)
         for step_s in STEPS_S:
             assert self.trial.sums(*asked, step_s) == self.referee.sums(*asked, step_s)
+            assert self.trial.sums(*asked, step_s, bytes_only=True) == self.referee.sums(*asked, step_s, bytes_only=True)
+        for edges_s in windows_in(start_s, end_s):
+            assert self.trial.sums_between(members, edges_s) == self.referee.sums_between(members, edges_s)
         for step_s in (300, 1800):
             assert self.trial.alive(*asked, step_s) == self.referee.alive(*asked, step_s)
         assert self.trial.last_slot_s(*asked) == self.referee.last_slot_s(*asked)
+
+
+def windows_in(start_s: int, end_s: int) -> list[list[int]]:
+    """Edges of the range: itself, its days, its thirds on the 5-minute grid."""
+    third_s = (end_s - start_s) // 3 // 300 * 300
+    inner = [[], [day_s for day_s in range(0, end_s, 86400) if start_s < day_s], [start_s + third_s, end_s - third_s]]
+    cut = [sorted({start_s, *edges_s, end_s}) for edges_s in inner]
+    return [edges_s for edges_s in cut if 2 <= len(edges_s) <= MAX_EDGES]
 
 
 def added(old: Totals, new: Totals) -> Totals:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import StorageError
 from weighbridge.measurement import UNKNOWN, Mark, SlotFlag, Totals, totals_of
-from weighbridge.ports import STEPS_S, Finding, Sums
+from weighbridge.ports import STEPS_S, Finding, Sums, must_be_edges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
 
@@ -81,13 +81,29 @@ class MemoryStore:
                 old.requests + new.requests,
             )
 
-    def sums(self, members: Members, start_s: int, end_s: int, step_s: int) -> Sums:
+    def sums(self, members: Members, start_s: int, end_s: int, step_s: int, *, bytes_only: bool = False) -> Sums:
         """Sums over [start_s, end_s) by group and bucket, in order of both."""
         must_be_aligned(start_s, end_s, step_s)
         buckets: dict[tuple[int, int], Sum] = defaultdict(Sum)
         for _, group, at_s, row in self._rows(members, start_s, end_s):
             bucket_s = at_s // step_s * step_s if step_s else start_s
-            buckets[group, bucket_s].add(row.amounts, row.flags)
+            if bytes_only:
+                buckets[group, bucket_s].add([*row.amounts[:2], None], 0)
+            else:
+                buckets[group, bucket_s].add(row.amounts, row.flags)
+        return self._listed(buckets)
+
+    def sums_between(self, members: Members, edges_s: Sequence[int]) -> Sums:
+        """Sums of the windows between adjoining edges."""
+        must_be_edges(edges_s)
+        buckets: dict[tuple[int, int], Sum] = defaultdict(Sum)
+        for _, group, at_s, row in self._rows(members, edges_s[0], edges_s[-1]):
+            window_s = max(edge_s for edge_s in edges_s if edge_s <= at_s)
+            buckets[group, window_s].add(row.amounts, row.flags)
+        return self._listed(buckets)
+
+    @staticmethod
+    def _listed(buckets: dict[tuple[int, int], Sum]) -> Sums:
         out = Sums([], [], [], [], [], [])
         for (group, bucket_s), total in sorted(buckets.items(), key=lambda item: item[0]):
             out.group.append(group)

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from math import gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weighbridge.ports import STEPS_S, Sums
+from weighbridge.ports import STEPS_S, Sums, must_be_edges
 from weighbridge.storage.duckdb.tiers import FIVE, SLOT_S, TIERS, Stretch, Tier, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
 
     import duckdb
 
     from weighbridge.ports import Members
     from weighbridge.storage.duckdb.tiers import Horizons
 
+MAX_RUNS = 16
+"""Runs of series that a decision tree tells apart faster than a join does."""
 _HALF_BITS = 62
 BITS_MAX = 64_000_000
 """Buckets of all series that `alive` may keep a bit for, in each thread: 8 MB. Above, it sorts them out by hashing."""
@@ -36,15 +40,22 @@ def query(name: str) -> str:
 
 
 class Question:
-    """Members in a range, with the stretches that answer for them: ask `sums`, `alive` or `newest`."""
+    """Members in a range, with the stretches that answer for them: ask `sums`, `alive` or `newest_s`.
 
-    def __init__(self, members: Members, start_s: int, end_s: int, step_s: int, horizons: Horizons) -> None:
+    Buckets are `step_s` long, or the windows between `edges_s`, which then bound the range, and whose inner ones `step_s`
+    divides.
+    """
+
+    def __init__(
+        self, members: Members, start_s: int, end_s: int, step_s: int, horizons: Horizons, *, edges_s: Sequence[int] = ()
+    ) -> None:
         if start_s % SLOT_S or end_s % SLOT_S:
             raise ValueError(f"the range [{start_s}, {end_s}) does not lie on {SLOT_S} s slots")
-        if step_s not in STEPS_S:
+        if step_s not in STEPS_S and not edges_s:
             raise ValueError(f"no step of {step_s} s, only {STEPS_S}")
         self._start_s, self._end_s = start_s, end_s
         self._step_s = step_s
+        self._edges_s = tuple(edges_s)
         series = np.array(members.series, "u4")
         groups = np.array(members.groups, "i8")
         from_s = np.maximum(np.array(members.from_s, "i8"), start_s)
@@ -65,28 +76,40 @@ class Question:
         else:
             self._select_clipped(from_s, until_s, horizons)
 
+    @classmethod
+    def between(cls, members: Members, edges_s: Sequence[int], horizons: Horizons) -> Question:
+        """A question about the windows between edges. Tiers are exact whose slots no inner edge cuts."""
+        must_be_edges(edges_s)
+        return cls(members, edges_s[0], edges_s[-1], gcd(*edges_s[1:-1]), horizons, edges_s=edges_s)
+
     @property
     def empty(self) -> bool:
         """Whether nothing is asked, so that nothing need be read."""
         return not self._selects
 
-    def sums(self, cursor: duckdb.DuckDBPyConnection) -> Sums:
+    def sums(self, cursor: duckdb.DuckDBPyConnection, *, bytes_only: bool = False) -> Sums:
         """Sums by group and bucket, in that order."""
         members = self._members  # noqa: F841  DuckDB finds it by its name
         keys = "bucket" if self._only_group is not None else "grp, bucket"
-        columns = cursor.execute(query("sums").format(keys=keys, rows=self._rows())).fetchnumpy()
+        name = "sums_of_bytes" if bytes_only else "sums"
+        columns = cursor.execute(query(name).format(keys=keys, rows=self._rows())).fetchnumpy()
         buckets = columns["bucket"].astype("i8")
         groups = columns["grp"] if self._only_group is None else np.full(len(buckets), self._only_group)
         order = np.lexsort((buckets, groups))
-        starts_s = buckets * self._step_s if self._step_s else np.full(len(buckets), self._start_s)
         return Sums(
             groups[order].tolist(),
-            starts_s[order].tolist(),
+            self._starts_s(buckets[order]).tolist(),
             _whole(columns["in_low"][order], columns["in_high"][order]),
             _whole(columns["out_low"][order], columns["out_high"][order]),
-            _whole(columns["requests_low"][order], columns["requests_high"][order]),
-            columns["flags"][order].tolist(),
+            [None] * len(order) if bytes_only else _whole(columns["requests_low"][order], columns["requests_high"][order]),
+            [0] * len(order) if bytes_only else columns["flags"][order].tolist(),
         )
+
+    def _starts_s(self, buckets: np.ndarray) -> np.ndarray:
+        if self._edges_s:
+            edges_s: np.ndarray = np.array(self._edges_s)[buckets]
+            return edges_s
+        return buckets * self._step_s if self._step_s else np.full(len(buckets), self._start_s)
 
     def alive(self, cursor: duckdb.DuckDBPyConnection) -> int:
         """Distinct (series, bucket) with a row that is flagged as measured."""
@@ -112,19 +135,30 @@ class Question:
     def _select_alike(self, from_s: int, until_s: int, horizons: Horizons) -> None:
         """All members share one stretch of time: its bounds are constants.
 
-        Series that fill their range need no look-up if they are in one group, which saves a third of the time.
+        Series that fill their range in few runs of one group each need no look-up, which saves a third of the time.
         """
         self._members = {"series": self._series, "grp": self._groups}
         group, join = "m.grp", "JOIN members m ON m.series = t.series"
         if self._only_group is not None:
             group = str(self._only_group)
-            filled = len(self._series) == self._series.max() - self._series.min() + 1
-            if filled and len(np.unique(self._series)) == len(self._series):
-                join = ""
+        runs = self._runs()
+        if len(runs) <= MAX_RUNS:
+            join = ""
+            group = _decide("t.series", runs)
         stretches = plan(from_s, until_s, self._step_s, horizons)
         stretches.append(Stretch(_FRESH, from_s // SLOT_S, until_s // SLOT_S))
         for stretch in stretches:
             self._selects.append(query("rows").format(group=group, join=join, **self._numbers(stretch)))
+
+    def _runs(self) -> list[tuple[int, int]]:
+        """(first series, group) of each run of adjoining series of one group; too many to use where they do not adjoin."""
+        filled = len(self._series) == int(self._series.max()) - int(self._series.min()) + 1
+        if not filled or len(np.unique(self._series)) < len(self._series):
+            return [(0, 0)] * (MAX_RUNS + 1)
+        order = np.argsort(self._series)
+        series, groups = self._series[order], self._groups[order]
+        begins = np.flatnonzero(np.concatenate([[True], groups[1:] != groups[:-1]]))
+        return [(int(series[at]), int(groups[at])) for at in begins]
 
     def _select_clipped(self, from_s: np.ndarray, until_s: np.ndarray, horizons: Horizons) -> None:
         """Members with stretches of their own: the bounds become columns, one row for each stretch of a tier."""
@@ -164,11 +198,23 @@ class Question:
 
     def _bucket(self, slot_s: int) -> str:
         """Number of the bucket that a slot starts in, as SQL."""
+        if self._edges_s:
+            firsts = [-(-edge_s // slot_s) for edge_s in self._edges_s[:-1]]
+            return _decide("t.slot", [(first, number) for number, first in enumerate(firsts)])
         if self._step_s == 0:
             return "0"
         if self._step_s >= slot_s:
             return f"t.slot // {self._step_s // slot_s}" if self._step_s > slot_s else "t.slot"
         return f"t.slot * {slot_s // self._step_s}"
+
+
+def _decide(column: str, runs: Sequence[tuple[int, int]]) -> str:
+    """SQL for the second number of the last run whose first one is not above the column: a balanced decision tree."""
+    if len(runs) == 1:
+        return str(runs[0][1])
+    middle = len(runs) // 2
+    low, high = _decide(column, runs[:middle]), _decide(column, runs[middle:])
+    return f"CASE WHEN {column} < {runs[middle][0]} THEN {low} ELSE {high} END"
 
 
 def _whole(low: np.ndarray, high: np.ndarray) -> list[int | None]:
@@ -193,6 +239,8 @@ def newest_slot_s(
     """
     at_s = start_s
     for step_s in (86400, 1800, SLOT_S):
+        if step_s == 1800 and at_s >= horizons.five_s:
+            continue  # the finest tier still has that day
         question = Question(members, at_s, end_s, step_s, horizons)
         newest_s = None if question.empty else question.newest_s(cursor)
         if newest_s is None:

@@ -23,7 +23,7 @@ from weighbridge.storage.duckdb.tiers import DAY, DAY_S, FIVE, HALF, SLOT_S, Hor
 from weighbridge.storage.duckdb.upkeep import RUN_ROWS_MAX, Compaction, append_fresh, columns_of, enter, load_tiers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import TypeVar
 
@@ -99,7 +99,7 @@ class DuckDBStore:
             # At once: the next checkpoint copies row groups that are not full, and small copies leave small holes.
             checkpoint(cursor)
 
-    def sums(self, members: Members, start_s: int, end_s: int, step_s: int) -> Sums:
+    def sums(self, members: Members, start_s: int, end_s: int, step_s: int, *, bytes_only: bool = False) -> Sums:
         """Sums over [start_s, end_s) by group and bucket, from the coarsest tier that is exact.
 
         Where `retain` has removed a finer tier, its rows count where the slot of the next coarser tier starts.
@@ -107,6 +107,15 @@ class DuckDBStore:
 
         def ask(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> Sums:
             question = Question(members, start_s, end_s, step_s, horizons)
+            return Sums([], [], [], [], [], []) if question.empty else question.sums(cursor, bytes_only=bytes_only)
+
+        return self._ask(ask)
+
+    def sums_between(self, members: Members, edges_s: Sequence[int]) -> Sums:
+        """Sums of the windows between adjoining edges, from the coarsest tier that no inner edge cuts."""
+
+        def ask(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> Sums:
+            question = Question.between(members, edges_s, horizons)
             return Sums([], [], [], [], [], []) if question.empty else question.sums(cursor)
 
         return self._ask(ask)
