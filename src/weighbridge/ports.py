@@ -6,6 +6,7 @@ Errors: everything here may raise StorageError (domain/errors.py) when the disk 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol
 
 from weighbridge.domain.counters import State
@@ -27,8 +28,8 @@ MAX_EDGES = 129
 
 def must_be_edges(edges_s: Sequence[int]) -> None:
     """Raise ValueError unless these can be asked about by `sums_between`: a defect of the caller."""
-    ascending = all(left < right for left, right in zip(edges_s[:-1], edges_s[1:], strict=True))
-    if not 2 <= len(edges_s) <= MAX_EDGES or not ascending or any(edge_s % 300 for edge_s in edges_s):
+    ascending = all(left < right for left, right in pairwise(edges_s))
+    if not 1 < len(edges_s) <= MAX_EDGES or not ascending or any(edge_s % 300 for edge_s in edges_s):
         raise ValueError(f"{len(edges_s)} edges are not 2 to {MAX_EDGES} ascending multiples of 300 s")
 
 

@@ -76,7 +76,7 @@ def slot_bytes(store: UsageStore, members: Members, slots: SlotRange) -> dict[in
     groups = set(members.groups)
     if not slots.count or not members.series:
         return {group: ([0] * slots.count, [0] * slots.count) for group in groups}
-    sums = store.sums(members, slots.start_s, slots.end_s, slots.slot_s)
+    sums = store.sums(members, slots.start_s, slots.end_s, slots.slot_s, bytes_only=True)
     columns = {}
     for group in groups:
         rows = slice(bisect_left(sums.group, group), bisect_right(sums.group, group))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import OutOfRangeError
 from weighbridge.domain.units import DAY_S
-from weighbridge.ports import STEPS_S
+from weighbridge.ports import MAX_EDGES, STEPS_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -103,10 +103,17 @@ def sum_windows(
         return {}
     edges = [window.start_s for window in windows[1:]]
     step_s = _step(edges)
+    if step_s == DAY_S and 1 < len(windows) < MAX_EDGES and windows[-1].start_s - windows[0].start_s > DAY_S * len(windows):
+        bounds = [windows[0].start_s, *edges, windows[-1].end_s]
+        return _by_window(store.sums_between(members, bounds), bounds)
     if step_s != DAY_S and edges and min(w.end_s - w.start_s for w in windows[1:-1] or windows) >= WEEK_S:
         return _sum_each(store, members, windows)
     sums = store.sums(members, windows[0].start_s, windows[-1].end_s, step_s)
-    starts = [window.start_s for window in windows]
+    return _by_window(sums, [window.start_s for window in windows])
+
+
+def _by_window(sums: Sums, starts: list[int]) -> dict[tuple[int, int], Amounts]:
+    """A store's buckets, each added to the window that it starts in."""
     found: dict[tuple[int, int], Amounts] = {}
     for group, start_s, amounts in rows_of(sums):
         place = (group, max(bisect_right(starts, start_s) - 1, 0))

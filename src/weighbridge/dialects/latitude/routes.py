@@ -9,13 +9,13 @@ from weighbridge.dialects.latitude.errors import CONTENT_TYPE, refuse
 from weighbridge.dialects.latitude.wire import SCHEMAS, Day, Direction, RegionTraffic, encode_quota, encode_traffic
 from weighbridge.domain.errors import InvalidInputError, NotVisibleError, OutOfRangeError
 from weighbridge.domain.timegrid import ceil, floor, parse_instant, windows, zone
-from weighbridge.domain.units import DAY_S, SLOT_S
+from weighbridge.domain.units import BILLING_SLOT_S, DAY_S, SLOT_S
 from weighbridge.http.route import Answer, Dialect, Documented, Param, RateLimit, Route
 from weighbridge.model import Kind, Scope
 from weighbridge.reports.percentile import SlotRange, slot_bytes, slot_range
 from weighbridge.reports.quota import projects_in_sight
 from weighbridge.reports.selection import Reach, Selected, Selection, Span, resolve, select
-from weighbridge.reports.usage import Amounts, Usage, usage
+from weighbridge.reports.usage import MAX_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MAX_RANGE_US = 366 * DAY_S * 1_000_000
 """Longest range of one question (the vendor's bound)."""
+AHEAD_S = 600
+"""Nothing is accepted that ends further ahead of the clock than half of this."""
 _LIMIT = RateLimit(calls=60, window_s=60)
 _PROJECT, _SERVER = "filter[project]", "filter[server]"
 _GTE, _LTE = "filter[date][gte]", "filter[date][lte]"
@@ -64,35 +66,67 @@ def answer_traffic(call: Call) -> Answer:
     wanted = Selection(project=filters.get(_PROJECT), server=filters.get(_SERVER), kinds=frozenset({Kind.SERVER}))
     found = resolve(view, Reach(call.who.organization, call.who.project), wanted)
     selected = select(view, found, ("region",), Span(asked.start_s, asked.end_s, now_s))
-    body = _traffic(call.services.store, selected, asked, slot_range(asked.start_s, asked.end_s, now_s))
+    body = _traffic(call.services.store, selected, asked, now_s)
     return Answer(200, body, CONTENT_TYPE)
 
 
-def _traffic(store: UsageStore, selected: Selected, asked: Asked, slots: SlotRange) -> bytes:
-    """The document, from two questions to the store: days by region, and slots by region."""
+def _traffic(store: UsageStore, selected: Selected, asked: Asked, now_s: int) -> bytes:
+    """The document, from one question to the store: 30-minute slots by region, which days and percentiles share.
+
+    Where the range cuts its first or last slot, a small question each says what of that slot lies outside its days.
+    """
+    over = slot_range(asked.start_s, asked.end_s, now_s).count
+    whole = SlotRange(floor(asked.start_s, BILLING_SLOT_S), ceil(asked.end_s, BILLING_SLOT_S), BILLING_SLOT_S)
+    by_slot = slot_bytes(store, selected.members, whole)
+    known_s = min(whole.end_s, ceil(now_s + AHEAD_S, SLOT_S))  # nothing is kept from further ahead
+    outside = (_part(store, selected, whole.start_s, asked.start_s), _part(store, selected, asked.end_s, known_s))
     days = windows(asked.start_s, asked.end_s, "1d", zone("UTC"))
-    by_day = usage(store, selected, days)
-    by_slot = slot_bytes(store, selected.members, slots)
-    nothing = ([0] * slots.count, [0] * slots.count)
+    _check_size(len(days), len(selected.keys))
+    nothing = ([0] * whole.count, [0] * whole.count)
     regions = []
-    for group in by_day.listed:
-        in_days, out_days = _days(by_day, group)
-        in_slots, out_slots = by_slot.get(group, nothing)
-        slug = str(selected.keys[group][0])
-        regions.append(RegionTraffic(slug, Direction(in_days, in_slots), Direction(out_days, out_slots)))
+    for group, (slug, *_) in enumerate(selected.keys):
+        columns = by_slot.get(group, nothing)
+        if group in selected.absent and not any(map(any, columns)):
+            continue
+        moved = [
+            Direction(_days(slots, whole, days, (outside[0].get(group, (0, 0))[at], outside[1].get(group, (0, 0))[at])),
+                      slots[:over])
+            for at, slots in enumerate(columns)
+        ]
+        regions.append(RegionTraffic(str(slug), *moved))
     # Each series is in one region at a time, so the whole is the sum of the regions (law 2: sums first).
-    whole = (
-        _sums([in_slots for in_slots, _ in by_slot.values()], slots.count),
-        _sums([out_slots for _, out_slots in by_slot.values()], slots.count),
+    all_slots = (
+        _sums([region.inbound.slots for region in regions], over),
+        _sums([region.outbound.slots for region in regions], over),
     )
     asked_s = (asked.gte_us // 1_000_000, asked.lte_us // 1_000_000)
-    return encode_traffic(asked_s, [asked.day(window) for window in days], regions, whole)
+    return encode_traffic(asked_s, [asked.day(window) for window in days], regions, all_slots)
 
 
-def _days(by_day: Usage, group: int) -> tuple[list[int], list[int]]:
-    none = Amounts()
-    moved = [by_day.amounts.get((group, index), none) for index in range(len(by_day.windows))]
-    return [amounts.bytes_in or 0 for amounts in moved], [amounts.bytes_out or 0 for amounts in moved]
+def _part(store: UsageStore, selected: Selected, start_s: int, end_s: int) -> dict[int, tuple[int, int]]:
+    """Bytes in and out by group of a stretch shorter than a slot; nothing where it is empty."""
+    if start_s >= end_s or not selected.members.series:
+        return {}
+    sums = store.sums(selected.members, start_s, end_s, 0, bytes_only=True)
+    rows = zip(sums.group, sums.bytes_in, sums.bytes_out, strict=True)
+    return {group: (bytes_in or 0, bytes_out or 0) for group, bytes_in, bytes_out in rows}
+
+
+def _days(slots: Sequence[int], whole: SlotRange, days: Sequence[Window], outside: tuple[int, int]) -> list[int]:
+    """Bytes of each day from those of its slots, less what of the first and the last slot lies outside the range."""
+    bounds = [(floor(day.start_s, BILLING_SLOT_S), ceil(day.end_s, BILLING_SLOT_S)) for day in days]
+    first_s = whole.start_s
+    sums = [
+        sum(slots[(start_s - first_s) // BILLING_SLOT_S : (end_s - first_s) // BILLING_SLOT_S]) for start_s, end_s in bounds
+    ]
+    sums[0] -= outside[0]
+    sums[-1] -= outside[1]
+    return sums
+
+
+def _check_size(days: int, regions: int) -> None:
+    if days * regions > MAX_ROWS:
+        raise OutOfRangeError(f"{regions} regions over {days} days are too much at once; ask for a shorter range.", where=_LTE)
 
 
 def _sums(columns: Sequence[Sequence[int]], count: int) -> Sequence[int]:

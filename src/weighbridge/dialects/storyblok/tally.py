@@ -16,7 +16,7 @@ from weighbridge.dialects import exact_json
 from weighbridge.dialects.storyblok.wire import GroupRow, SpaceRow
 from weighbridge.domain.errors import InvalidInputError
 from weighbridge.domain.units import DAY_S
-from weighbridge.ports import Members
+from weighbridge.ports import MAX_EDGES, Members
 from weighbridge.reports.usage import add
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def tally(store: UsageStore, spaces: Spaces, groups: Sequence[Group], unit: str)
     found = Tally([Moved()] * len(groups), [Moved()] * len(groups))
     if not spaces.members.series:
         return found
-    step = max(1, MAX_CELLS // len(spaces.ids))
+    step = min(max(1, MAX_CELLS // len(spaces.ids)), MAX_EDGES - 1)
     chunks: Iterator[Cells] = (_cells(store, spaces, groups, i, step) for i in range(0, len(groups), step))
     if step >= len(groups):
         cells = next(chunks)
@@ -129,25 +129,21 @@ def _cells(store: UsageStore, spaces: Spaces, groups: Sequence[Group], first: in
     start_s, end_s = windows[0].start_s, windows[-1].end_s
     if all(window.end_s - window.start_s == DAY_S for window in windows):
         return _by_day(store.sums(spaces.members, start_s, end_s, DAY_S), start_s, first)
-    # Months have no step of their own: each space stands here once for each of them, as a group of its own.
-    count, width = len(spaces.members.series), len(spaces.ids)
-    members = Members(
-        spaces.members.series * len(windows),
-        tuple(offset + space for offset in range(0, len(windows) * width, width) for space in spaces.members.groups),
-        tuple(window.start_s for window in windows for _ in range(count)),
-        tuple(window.end_s for window in windows for _ in range(count)),
-    )
-    cells = _columns(store.sums(members, start_s, end_s, 0))
-    return cells._replace(
-        group=[place // width + first for place in cells.space], space=[place % width for place in cells.space]
-    )
+    edges_s = [*(window.start_s for window in windows), end_s]
+    places = {edge_s: place for place, edge_s in enumerate(edges_s, first)}
+    sums = store.sums_between(spaces.members, edges_s)
+    return _by_group(sums, [places[at_s] for at_s in sums.start_s])
 
 
 def _by_day(sums: Sums, start_s: int, first: int) -> Cells:
-    """The cells of days; the store orders them by space and day, we by day and space."""
-    days = [(at_s - start_s) // DAY_S + first for at_s in sums.start_s]
-    cells = _columns(sums)._replace(group=days)
-    order = sorted(range(len(days)), key=days.__getitem__)
+    """The cells of days."""
+    return _by_group(sums, [(at_s - start_s) // DAY_S + first for at_s in sums.start_s])
+
+
+def _by_group(sums: Sums, groups: list[int]) -> Cells:
+    """The cells of groups; the store orders them by space and group, we by group and space."""
+    cells = _columns(sums)._replace(group=groups)
+    order = sorted(range(len(groups)), key=groups.__getitem__)
     return Cells(
         [cells.group[i] for i in order],
         [cells.space[i] for i in order],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from weighbridge.ports import STEPS_S, Sums, must_be_edges
-from weighbridge.storage.duckdb.tiers import FIVE, SLOT_S, TIERS, Stretch, Tier, plan
+from weighbridge.storage.duckdb.tiers import DAY, FIVE, HALF, SLOT_S, TIERS, Stretch, Tier, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -238,8 +238,8 @@ def newest_slot_s(
     Must run inside one transaction of `cursor`.
     """
     at_s = start_s
-    for step_s in (86400, 1800, SLOT_S):
-        if step_s == 1800 and at_s >= horizons.five_s:
+    for step_s in (DAY.slot_s, HALF.slot_s, SLOT_S):
+        if step_s == HALF.slot_s and at_s >= horizons.five_s:
             continue  # the finest tier still has that day
         question = Question(members, at_s, end_s, step_s, horizons)
         newest_s = None if question.empty else question.newest_s(cursor)
