@@ -5,14 +5,16 @@ from __future__ import annotations
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from support.agreement import Referee
-from support.agreement_asking import REFUSED
+from support.agreement_asking import REFUSED, Question
 from support.agreement_native import Native
 from support.agreement_vendors import Vendors
 from support.agreement_world import Delivery, Move, company_of, stamp
@@ -22,10 +24,8 @@ from support.server import running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from random import Random
     from types import TracebackType
 
-    from support.agreement_asking import Question
     from support.agreement_world import Company
 
 SCOPES = ["ingest", "traffic:read", "vpn:view"]
@@ -170,3 +170,23 @@ def agree(rng: Random, folder: Path) -> None:
 def test_every_answer_is_the_referees(rng):
     with tempfile.TemporaryDirectory() as folder:
         agree(rng, Path(folder))
+
+
+@pytest.mark.parametrize("dimension", ["environment", "consumer"])
+@pytest.mark.parametrize("by", ["region", "project", "server", "vpn", "space", "key"])
+def test_what_apps_do_not_have_rules_their_dimensions_out(tmp_path, by, dimension):
+    """Not even with zeros: a key of a project would learn from them what it may not see."""
+    company = company_of(Random(1))
+    owner = company.document["organizations"][0]
+    project = owner["projects"][0]
+    filters = {"region": "brazil", "project": project["id"], "server": project["servers"][0]["id"],
+               "vpn": owner["vpn_instances"][0]["id"], "space": str(owner["spaces"][0]["id"])}
+    with Site(tmp_path / "data", company) as site:
+        wanted = {"organization": owner["id"], "name": "k", "scopes": ["traffic:read"], "project": project["id"]}
+        site.keys["project"] = site.send("POST", "/api/v1/keys", json=wanted).json()["key"]
+        query = {"from": "2025-01-01", "to": "2025-01-02", "group_by": dimension}
+        asked = query | ({} if by == "key" else {by: filters[by]})
+        status, body = site.ask(Question("/api/v1/usage", asked, 200, None, "project" if by == "key" else owner["id"]))
+        assert (status, body["data"]) == (200, [])
+        status, body = site.ask(Question("/api/v1/usage", query, 200, None, owner["id"]))
+        assert [row[dimension] for row in body["data"]] == [{"environment": 10, "consumer": 17}[dimension]]
