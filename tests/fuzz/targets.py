@@ -1,0 +1,179 @@
+"""What is fuzzed: each pure decoder, with the errors that it may raise and what must hold for what it returns."""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from backports import zstd
+
+from weighbridge.dialects.apitally.token import Rest, read_token, write_token
+from weighbridge.dialects.latitude.routes import DIALECT as LATITUDE
+from weighbridge.dialects.native.catalog_yaml import read_yaml
+from weighbridge.dialects.native.routes import native_dialect
+from weighbridge.domain.errors import DamagedStoreError, InvalidInputError
+from weighbridge.domain.timegrid import isoformat, parse_instant, zone
+from weighbridge.http.body import decode_body
+from weighbridge.http.failures import TooLargeError, UnreadableBodyError, WrongContentTypeError
+from weighbridge.http.paths import RouteTable
+from weighbridge.http.query import MAX_PARAMETERS, parse_query
+from weighbridge.measurement import MEASUREMENT
+from weighbridge.sources.events.decode import (
+    CONTENT_TYPES,
+    MAX_EVENTS,
+    TooManyError,
+    UnknownTypeError,
+    UnreadableError,
+    decode,
+)
+from weighbridge.sources.host.decode import parse_net_dev
+from weighbridge.storage.journal import codec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+BODY_LIMIT = 4096
+"""Decoded bytes that a body may have: small, so that the bound is met often."""
+POSITION = 7
+"""The row of the journal that a blob is read for."""
+QUERY = b"app 1"
+"""The question that a token must belong to."""
+
+EVENT = (
+    b'{"specversion":"1.0","id":"e","source":"s","type":"weighbridge.usage","subject":"app/1",'
+    b'"time":"2025-12-14T16:00:00Z","data":{"bytes_in":1,"duration_s":300}}'
+)
+NET_DEV = b"""Inter-|   Receive                                                |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
+    lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0
+eth0:1: 18446744073709551615 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0
+"""
+CATALOG = b"""regions: [{id: r, slug: s, name: R}]
+organizations:
+  - &a {id: o, slug: o, name: "O \\u00e9", spaces: [{id: 1, name: x}]}
+  - {<<: *a, id: p}
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """`check` raises for a fault; `seeds` are where to begin."""
+
+    check: Callable[[bytes], None]
+    seeds: tuple[bytes, ...]
+
+
+def events(data: bytes) -> None:
+    """The first byte says which content type."""
+    kind = (*CONTENT_TYPES, "text/csv")[data[0] % 5] if data else CONTENT_TYPES[0]
+    try:
+        found = decode(data[1:], kind)
+    except (UnreadableError, TooManyError, UnknownTypeError):
+        return
+    count = len(found.events) + len(found.refused)
+    assert count <= MAX_EVENTS
+    places = [*(found.indexes or range(len(found.events))), *(each.index for each in found.refused)]
+    assert sorted(places) == list(range(count)), "each stood at a place of its own"
+    for each in found.events:
+        assert each.time.tzinfo is not None
+        assert each.id
+
+
+def body(data: bytes) -> None:
+    """The first byte says which encoding."""
+    encoding = ("gzip", "zstd", "", "x-gzip", "br")[data[0] % 5] if data else ""
+    with suppress(TooLargeError, UnreadableBodyError, WrongContentTypeError):
+        found = decode_body(data[1:], encoding, BODY_LIMIT)
+        assert len(found) <= BODY_LIMIT
+        assert encoding or found == data[1:]
+
+
+def query(data: bytes) -> None:
+    with suppress(InvalidInputError):
+        pairs = parse_query(data)
+        assert len(pairs) <= MAX_PARAMETERS
+        for text in (part for pair in pairs for part in pair):
+            assert "\0" not in text
+            text.encode()  # a lone surrogate would break what is written of it
+
+
+TABLE = RouteTable((LATITUDE, native_dialect(())))
+
+
+def paths(data: bytes) -> None:
+    found = TABLE.find(b"/" + data)
+    assert found.path.startswith("/")
+    for methods, params in found.candidates:
+        assert methods
+        assert all(value and "\0" not in value for value in params.values())
+        "".join(params.values()).encode()
+    TABLE.dialect_of(found.path)
+
+
+def instants(data: bytes) -> None:
+    """The first byte says which zone."""
+    where = zone(("UTC", "America/New_York", "Asia/Kathmandu", "Pacific/Apia")[data[0] % 4] if data else "UTC")
+    with suppress(InvalidInputError):
+        at_us = parse_instant(data[1:].decode("utf-8", "surrogateescape"), where)
+        again_us = parse_instant(isoformat(at_us // 1_000_000, zone("UTC")), where)
+        assert again_us == at_us - at_us % 1_000_000
+
+
+def token(data: bytes) -> None:
+    with suppress(ValueError):
+        text = data.decode("utf-8", "surrogateescape")
+        rest = read_token(QUERY, text)
+        assert write_token(QUERY, rest) == text
+    if len(data) >= 8:
+        start_s = int.from_bytes(data[:4], "big") * 300
+        made = write_token(data, Rest(start_s, start_s + 300 * data[4]))
+        assert read_token(data, made) == (start_s, start_s + 300 * data[4])
+
+
+def catalog(data: bytes) -> None:
+    with suppress(UnreadableBodyError):
+        found = read_yaml(data)
+        assert found is None or isinstance(found, dict | list | str | int | float | bool)
+
+
+def net_dev(data: bytes) -> None:
+    for name, (received, sent) in parse_net_dev(data.decode("utf-8", "surrogateescape")).items():
+        assert isinstance(name, str)
+        assert received >= 0
+        assert sent >= 0
+
+
+def journal(data: bytes) -> None:
+    """A blob that was damaged is found out; one that was not comes back."""
+    with suppress(DamagedStoreError):
+        codec.decode(data, POSITION, data[0] if data else 0)
+    rows = np.frombuffer(data[: len(data) // MEASUREMENT.itemsize * MEASUREMENT.itemsize], MEASUREMENT)
+    blob = codec.encode(rows, POSITION)
+    assert codec.decode(blob, POSITION, len(rows)).tobytes() == rows.tobytes()
+    if data:
+        damaged = bytearray(blob)
+        damaged[data[0] % len(blob)] ^= 1 << data[-1] % 8
+        try:
+            codec.decode(bytes(damaged), POSITION, len(rows))
+        except DamagedStoreError:
+            return
+        raise AssertionError(damaged)
+
+
+_ROWS = np.zeros(70, MEASUREMENT)
+
+TARGETS: Mapping[str, Target] = {
+    "events": Target(events, (b"\0" + EVENT, b"\1[" + EVENT + b"]", b"\2" + EVENT + b"\n" + EVENT, b"\3[]", b"\3{}")),
+    "body": Target(body, (b"\0" + gzip.compress(b"x" * 99, mtime=0), b"\1" + zstd.compress(b"x" * 99), b"\2x")),
+    "query": Target(query, (b"filter%5Bdate%5D%5Bgte%5D=2025-12-14&a=%ff&b=%00", b"a=1&a=2;b+c=%ED%A0%80")),
+    "paths": Target(paths, (b"api/v1/servers/sv%2F1", b"/traffic//quota/", b"api/v1/vpn_instances/a/peers/%ff")),
+    "instants": Target(instants, (b"\0" + b"2025-12-14T16:00:00.5Z", b"\x01" + b"20250309T023000", b"\3" + b"2011-12-30")),
+    "token": Target(token, (write_token(QUERY, Rest(0, 300)).encode(), b"AQ==")),
+    "catalog": Target(catalog, (CATALOG, b"{}", b"- [1, .inf, ~, yes]")),
+    "net_dev": Target(net_dev, (NET_DEV,)),
+    "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), _ROWS.tobytes())),
+}
+"""Everything that is fuzzed, by the name that the command knows it by."""
