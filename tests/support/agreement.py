@@ -146,14 +146,12 @@ class Referee:
         method = data["method"].upper() if "method" in data else None
         return ("app", int(rest), data.get("environment"), data.get("consumer"), method, data.get("path"))
 
-    def _organization_of(self, series: Series) -> str:
-        """Within which an event's id is unique: the owner of the subject now."""
-        if series[0] == "server":
-            return self.projects[self.placements[str(series[1])][-1][1]]
-        return str(self.labels(series, 0)["organization"])
+    def _organization_of(self, series: Series, event: dict[str, Any]) -> str:
+        """Within which an event's id is unique: the owner of the subject at the event's own time."""
+        return str(self.labels(series, instant_us(event["time"]) // 1_000_000)["organization"])
 
     def _is_new(self, verdicts: Verdicts, index: int, event: dict[str, Any], series: Series, content: Any) -> bool:
-        key = (self._organization_of(series), event["source"], event["id"])
+        key = (self._organization_of(series, event), event["source"], event["id"])
         if key not in self.known:
             return True
         if self.known[key] == content:
@@ -163,7 +161,7 @@ class Referee:
         return False
 
     def _keep(self, verdicts: Verdicts, event: dict[str, Any], series: Series, content: Any) -> None:
-        self.known[self._organization_of(series), event["source"], event["id"]] = content
+        self.known[self._organization_of(series, event), event["source"], event["id"]] = content
         verdicts.accepted += 1
 
     def _hear_usage(
@@ -207,7 +205,7 @@ class Referee:
         if not self._is_new(verdicts, index, event, series, content):
             return
         totals = {name: data[f"{name}_total"] for name in AMOUNTS[:2] if f"{name}_total" in data}
-        key = (self._organization_of(series), series, event["source"], data["counter"])
+        key = (series, event["source"], data["counter"])
         last = self.counters.get(key)
         if last is not None and at_us < last.at_us:
             verdicts.refuse(index, event, "out_of_order")

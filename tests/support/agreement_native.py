@@ -97,8 +97,8 @@ class Native(Draw):
             things += [labels, *(labels | {"peer": peer["id"]} for peer in vpn["peers"])]
         things += [{"organization": owner["id"], "space": space["id"]} for owner, space in self.company.of("spaces")]
         things += self._app_things(group_by, asked)
-        found = {key for key in keys_of(things) if None not in key}
-        return found | keys_of(self._known_things(things))
+        # What belongs to no such thing has a row only where usage is known.
+        return {key for key in keys_of(things) | keys_of(self._known_things(things)) if None not in key}
 
     def _app_things(self, group_by: tuple[str, ...], asked: dict[str, Any]) -> list[dict[str, Any]]:
         """Apps, and where nothing else is grouped by their environments or consumers."""
@@ -132,13 +132,13 @@ class Native(Draw):
                 "watermark": at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")}
 
     def _coverage(self, slots: range, filters: dict[str, Any]) -> float | None:
-        """The share of pairs of series and slot in which somebody looked; what is pushed is always looked at."""
+        """The share of pairs of polled series and slot in which somebody looked; who pushes does not count."""
         if not slots or not self.referee.polled:
             return 1.0 if slots else None
         expected = seen = 0
         asked = {name: value for name, value in filters.items() if value is not None}
         for series in self.referee.rows:
-            if self.referee.is_excluded(series):
+            if self.referee.is_excluded(series) or series not in self.referee.polled:
                 continue
             is_fixed = series[0] != "server"
             labels = self.referee.labels(series, 0)
@@ -148,8 +148,7 @@ class Native(Draw):
                 fives = [five_s for five_s in range(at_s, at_s + slots.step, SLOT_S) if is_fixed or all(
                     self.referee.labels(series, five_s).get(name) == value for name, value in asked.items())]
                 expected += bool(fives)
-                looked = series not in self.referee.polled or any(five_s in self.referee.alive[series] for five_s in fives)
-                seen += bool(fives) and looked
+                seen += any(five_s in self.referee.alive[series] for five_s in fives)
         return seen / expected if expected else 1.0
 
     def percentile(self) -> Question:

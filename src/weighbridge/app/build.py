@@ -19,7 +19,7 @@ from weighbridge.dialects.native.routes import native_dialect
 from weighbridge.http.jwt import JwtSettings
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
-from weighbridge.metering.fold import fold
+from weighbridge.metering.fold import catch_up
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.jobs import Job, Jobs
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
@@ -125,9 +125,8 @@ class Application:
         return table
 
     def fold(self) -> None:
-        """Everything accepted so far is in the answers."""
-        while fold(self._journal, self._store):
-            self._intake.note_folded(self._store.mark())
+        """What was accepted so far is in the answers, but for the little that came meanwhile."""
+        self._intake.note_folded(catch_up(self._journal, self._store))
 
     def _retain(self) -> None:
         settings = self.settings

@@ -23,7 +23,7 @@ from weighbridge.metering.columns import usage_rows
 from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
 from weighbridge.metering.readings import take_reading
 from weighbridge.metering.spreading import slot_counts
-from weighbridge.metering.subjects import RefusedError, locate
+from weighbridge.metering.subjects import RefusedError, locate, owner_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from weighbridge.measurement import Event, Mark
     from weighbridge.metering.columns import Located
     from weighbridge.metering.subjects import Place, Sender
+    from weighbridge.model import CatalogView, Server
     from weighbridge.ports import Catalog, CounterKey, CounterState, Journal
 
 PLACES_KEPT = 500_000
@@ -96,6 +97,7 @@ class Places:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
         self._version = -1
+        self._moved: dict[str, Server] = {}
         self._known: dict[Sender, dict[Wanted, Located]] = {}
         self._count = 0
 
@@ -105,16 +107,23 @@ class Places:
         if version != self._version or self._count > PLACES_KEPT:
             self._known.clear()
             self._count, self._version = 0, version
+            self._moved = _moved_servers(self._catalog.view())
         known = self._known.setdefault(sender, {})
         wanted: list[Wanted] = [
             (event.subject, data.environment, data.consumer, data.method, data.path)
             for event, data in [(event, event.data) for event in events]
         ]
+        if self._moved:  # whose events they are depends on their time: each stretch is a subject of its own
+            wanted = [self._dated(key, event) for key, event in zip(wanted, events, strict=True)]
         found: list[Located | RefusedError | None] = [known.get(key) for key in wanted]
         if None in found:
             learned = self._learn(events, wanted, sender, known)
             return [learned[key] if place is None else place for key, place in zip(wanted, found, strict=True)]
         return found  # type: ignore[return-value]  # no None is left
+
+    def _dated(self, key: Wanted, event: Event) -> Wanted:
+        server = self._moved.get(key[0])
+        return key if server is None else (*key[:-1], owner_at(server, int(event.time.timestamp())))
 
     def _learn(
         self,
@@ -138,6 +147,12 @@ class Places:
             learned[key] = known[key] = (entered.id, place.organization)
         self._count += len(fresh)
         return learned
+
+
+def _moved_servers(view: CatalogView) -> dict[str, Server]:
+    """Servers that have stood in more than one project, by subject."""
+    servers = tuple(view.servers.values())
+    return {f"server/{s.id}": s for s in servers if len({placement.project for placement in s.placements}) > 1}
 
 
 def gather(jobs: Sequence[Job], places: Places) -> Portion:

@@ -11,7 +11,7 @@ from weighbridge.metering.spreading import slot_counts, slot_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weighbridge.measurement import JournalRow
+    from weighbridge.measurement import JournalRow, Mark
     from weighbridge.ports import Journal, UsageStore
 
 EVENTS_A_FOLD = 50_000
@@ -40,6 +40,18 @@ def _bounded(rows: Iterable[JournalRow]) -> list[JournalRow]:
             break
         kept.append(row)
     return kept
+
+
+def catch_up(journal: Journal, store: UsageStore) -> Mark:
+    """Folds until less than half a portion was left; how far the store is then.
+
+    While events keep coming there is always a little more: that waits for the next turn, since a transaction costs the
+    same for ten rows as for a thousand.
+    """
+    while True:
+        before = store.mark().totals.events
+        if not fold(journal, store) or store.mark().totals.events - before < EVENTS_A_FOLD // 2:
+            return store.mark()
 
 
 def fold_all(journal: Journal, store: UsageStore) -> int:

@@ -42,7 +42,8 @@ def take_reading(
         return None
     if known != NEW:
         raise RefusedError(RejectReason.CONFLICT, CONFLICT_DETAIL)
-    counter = (organization, str(number), event.source, event.data.counter or "")  # the series, however it was spelled
+    # The series stands for the subject, however it was spelled, and for its organization: a move keeps the counter.
+    counter = ("", str(number), event.source, event.data.counter or "")
     state = counters[counter] if counter in counters else journal.counter(counter)
     step = advance(state, reading)
     if step.outcome is Outcome.DUPLICATE:

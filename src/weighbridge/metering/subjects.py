@@ -14,7 +14,7 @@ from weighbridge.model import Kind, SeriesKey
 
 if TYPE_CHECKING:
     from weighbridge.measurement import Event, EventData
-    from weighbridge.model import CatalogView
+    from weighbridge.model import CatalogView, Server
     from weighbridge.ports import Catalog
 
 SERIES_PER_APP = 200_000
@@ -60,7 +60,7 @@ def locate(catalog: Catalog, event: Event, sender: Sender) -> Place:
         raise RefusedError(RejectReason.INVALID, f"subject {event.subject!r} is none of {_FORMS}")
     if kind != "app":
         _forbid_dimensions(event.data)
-    return find(catalog, view, rest, event.data, sender)
+    return find(catalog, view, rest, event, sender)
 
 
 def _forbid_dimensions(data: EventData) -> None:
@@ -79,10 +79,21 @@ def _number(text: str, kind: str) -> int:
     return int(text)
 
 
-def _find_server(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
-    del catalog, data
+def owner_at(server: Server, at_s: int) -> str:
+    """The project that a server stood in at an instant: its usage then is that project's, whoever has it now."""
+    found = server.project
+    for placement in reversed(server.placements):
+        found = placement.project
+        if placement.from_s <= at_s:
+            break
+    return found
+
+
+def _find_server(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
+    del catalog
+    at_s = int(event.time.timestamp())
     server = view.servers.get(rest)
-    project = view.projects.get(server.project) if server is not None else None
+    project = None if server is None else view.projects.get(owner_at(server, at_s))
     if server is None or project is None or server.deleted_at_s is not None:
         raise _unknown(f"server {rest!r}")
     if sender.organization not in (None, project.organization) or sender.project not in (None, project.id):
@@ -90,8 +101,8 @@ def _find_server(catalog: Catalog, view: CatalogView, rest: str, data: EventData
     return Place(SeriesKey(Kind.SERVER, server.id), project.organization)
 
 
-def _find_vpn(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
-    del catalog, data
+def _find_vpn(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
+    del catalog, event
     vpn_id, slash, tail = rest.partition("/")
     vpn = view.vpns.get(vpn_id.lower())
     if vpn is None or vpn.deleted_at_s is not None or not _reaches(sender, vpn.organization):
@@ -107,15 +118,16 @@ def _find_vpn(catalog: Catalog, view: CatalogView, rest: str, data: EventData, s
     return Place(SeriesKey(Kind.PEER, f"{vpn.id}/{peer.id}"), vpn.organization)
 
 
-def _find_space(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
-    del catalog, data
+def _find_space(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
+    del catalog, event
     space = view.spaces.get(_number(rest, "space"))
     if space is None or space.deleted_at_s is not None or not _reaches(sender, space.organization):
         raise _unknown(f"space {rest}")
     return Place(SeriesKey(Kind.SPACE, str(space.id)), space.organization)
 
 
-def _find_app(catalog: Catalog, view: CatalogView, rest: str, data: EventData, sender: Sender) -> Place:
+def _find_app(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
+    data = event.data
     app = view.apps.get(_number(rest, "app"))
     if app is None or app.deleted_at_s is not None or not _reaches(sender, app.organization):
         raise _unknown(f"app {rest}")

@@ -113,15 +113,16 @@ def receipt(values: list[int], slots: SlotRange, p: int, covered: float | None) 
 
 
 def coverage(store: UsageStore, selected: Selected, slots: SlotRange) -> float | None:
-    """Share of (series, slot) pairs whose source was alive, 0 to 1; None without slots. A push of nothing is alive."""
+    """Share of (polled series, slot) pairs in which the counter was read, 0 to 1; None without slots.
+
+    Who pushes is alive by definition (a push of nothing is zero), and does not water down the gaps of who is polled.
+    """
     if not slots.count:
         return None
-    watched = _expected(selected.polled, slots)
-    if not watched:
+    expected = _expected(selected.polled, slots)
+    if not expected:
         return 1.0
-    expected = _expected(selected.members, slots)
-    missed = watched - store.alive(selected.polled, slots.start_s, slots.end_s, slots.slot_s)
-    return (expected - missed) / expected
+    return store.alive(selected.polled, slots.start_s, slots.end_s, slots.slot_s) / expected
 
 
 def _expected(members: Members, slots: SlotRange) -> int:

@@ -221,7 +221,7 @@ def select(
 ) -> Selected:
     """The members of a resolved selection, grouped. Keys are sorted, nulls last.
 
-    With a span, members that cannot have traffic in it (nor in the 30-minute slots that it cuts) are left out.
+    A key with a null part is listed only where something moved. With a span, members that cannot have traffic in it (nor in the 30-minute slots that it cuts) are left out.
     """
     rows: list[tuple[int, GroupKey, int, int]] = []
     listed: set[GroupKey] = set() if group_by else {()}
@@ -240,7 +240,7 @@ def select(
                     continue
                 key = _key(series, thing, group_by)
             rows.append((number, key, thing.from_s, thing.until_s))
-            if is_in:
+            if is_in and None not in key:  # what belongs to no such thing is listed only where it moved
                 listed.add(key)
     listed.update(_app_dimension_keys(view, found, group_by))
     return _selected(view, rows, listed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +21,7 @@ from weighbridge.metering.columns import few_rows, many_rows
 from weighbridge.metering.fold import fold_all
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.subjects import Sender
-from weighbridge.model import END_S, Kind, SeriesKey
+from weighbridge.model import END_S, Kind, Placement, SeriesKey
 from weighbridge.ports import Members
 from weighbridge.storage.journal.store import SqliteJournal
 from weighbridge.storage.memory import MemoryStore
@@ -99,6 +100,38 @@ def test_subjects_without_a_place_are_refused(bench, subject, data, code):
 def test_upper_case_uuid_is_the_same_instance(bench):
     assert bench.take(usage(1, f"vpn/{VPN.upper()}", bytes_in=2), usage(2, f"vpn/{VPN}", bytes_in=3)).accepted == 2
     assert bench.total(kind=Kind.VPN, object=VPN)[0] == 5
+
+
+def moved_server(bench, at):
+    """sv_0 is org_other's from `at` on."""
+    view = bench.catalog.view()
+    server = view.servers["sv_0"]
+    placements = (*server.placements, Placement(int(at.timestamp()), "proj_o", "miami"))
+    view.servers["sv_0"] = msgspec.structs.replace(server, project="proj_o", region="miami", placements=placements)
+    view.version += 1
+
+
+def test_usage_from_before_a_move_is_its_old_owners(bench):
+    moved_server(bench, NOW - timedelta(hours=1))
+    before, after = usage(1, time=NOW - timedelta(hours=2), bytes_in=1), usage(2, bytes_in=2)
+    assert [r.index for r in bench.take(before, after).rejected] == [1]
+    assert [r.index for r in bench.take(before, after, sender=Sender("org_other")).rejected] == [0]
+
+
+def test_a_retry_after_a_move_to_another_organization_is_still_the_same_event(bench):
+    event = usage(1, time=NOW - timedelta(hours=2), bytes_in=7)
+    assert bench.take(event, sender=Sender(None)).accepted == 1
+    moved_server(bench, NOW - timedelta(hours=1))
+    assert bench.take(event, sender=Sender(None)).duplicates == 1
+    assert bench.take(event).duplicates == 1
+    assert bench.total(kind=Kind.SERVER, object="sv_0")[0] == 7
+
+
+def test_a_counter_goes_on_over_a_move(bench):
+    bench.take(reading(1, 100, at=later(0)), sender=Sender(None))
+    moved_server(bench, later(3))
+    bench.take(reading(2, 400, at=later(6)), sender=Sender(None))
+    assert bench.total(kind=Kind.SERVER, object="sv_0")[0] == 300
 
 
 def test_a_projects_key_reaches_its_servers_only(bench):

@@ -99,11 +99,11 @@ def test_coverage_counts_slots_in_which_a_polled_source_was_read() -> None:
     world.server("sv_2", (0, "p", "r"))
     slots = slot_range(T, T + 3600, T + 3600, 300)
     everything = select(world.view, Selection())
-    assert coverage(world.store, everything, slots) == 0.5  # pushed sources of nothing are alive
+    assert coverage(world.store, everything, slots) == 0.0  # who pushes does not water down who is polled
     for index in range(6):
         world.moves(polled, T + index * 300, 0, 0)
     world.moves(polled, T + 3000, 5, 5, flags=2)  # spread over a gap: nobody watched
-    assert coverage(world.store, everything, slots) == 0.75
+    assert coverage(world.store, everything, slots) == 0.5
     assert coverage(world.store, select(world.view, Selection(server="sv_1")), slots) == 0.5
     assert coverage(world.store, select(world.view, Selection(server="sv_2")), slots) == 1.0
     assert coverage(world.store, everything, slot_range(T, T + 3600, T, 300)) is None

@@ -19,9 +19,11 @@ from weighbridge.reports.selection import Reach, Selection, resolve, select
 from weighbridge.reports.usage import total
 
 if TYPE_CHECKING:
+    from weighbridge.domain.timegrid import Window
     from weighbridge.http.jwt import JwtSettings
     from weighbridge.http.route import Call
     from weighbridge.model import CatalogView, VpnInstance
+    from weighbridge.ports import UsageStore
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
@@ -36,9 +38,14 @@ def bandwidth(call: Call) -> Answer:
     period = billing_period(now_s, organization.billing_day, local_zone)
     members = _members(view, vpn)
     amounts = total(call.services.store, members, period.start_s, period.end_s)
-    last_s = call.services.store.last_slot_s(members, period.start_s, period.end_s) if members.series else None
-    date = local_date(now_s if last_s is None else last_s, local_zone)
+    date = local_date(_last_s(call.services.store, members, period, now_s), local_zone)
     return Answer(200, encode(Bandwidth(amounts.bytes_in or 0, amounts.bytes_out or 0, date.isoformat())))
+
+
+def _last_s(store: UsageStore, members: Members, period: Window, now_s: int) -> int:
+    """The last instant measured in the period, else now."""
+    last_s = store.last_slot_s(members, period.start_s, period.end_s) if members.series else None
+    return now_s if last_s is None else last_s
 
 
 def _instance(call: Call, view: CatalogView) -> VpnInstance:

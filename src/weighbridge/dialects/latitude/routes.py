@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 MAX_RANGE_US = 366 * DAY_S * 1_000_000
 """Longest range of one question (the vendor's bound)."""
-AHEAD_S = 600
-"""Nothing is accepted that ends further ahead of the clock than half of this."""
 _LIMIT = RateLimit(calls=60, window_s=60)
 _PROJECT, _SERVER = "filter[project]", "filter[server]"
 _GTE, _LTE = "filter[date][gte]", "filter[date][lte]"
@@ -78,8 +76,7 @@ def _traffic(store: UsageStore, selected: Selected, asked: Asked, now_s: int) ->
     over = slot_range(asked.start_s, asked.end_s, now_s).count
     whole = SlotRange(floor(asked.start_s, BILLING_SLOT_S), ceil(asked.end_s, BILLING_SLOT_S), BILLING_SLOT_S)
     by_slot = slot_bytes(store, selected.members, whole)
-    known_s = min(whole.end_s, ceil(now_s + AHEAD_S, SLOT_S))  # nothing is kept from further ahead
-    outside = (_part(store, selected, whole.start_s, asked.start_s), _part(store, selected, asked.end_s, known_s))
+    outside = (_part(store, selected, whole.start_s, asked.start_s), _part(store, selected, asked.end_s, whole.end_s))
     days = windows(asked.start_s, asked.end_s, "1d", zone("UTC"))
     _check_size(len(days), len(selected.keys))
     nothing = ([0] * whole.count, [0] * whole.count)

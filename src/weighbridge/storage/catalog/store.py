@@ -37,13 +37,16 @@ if TYPE_CHECKING:
     from weighbridge.http.route import Principal
     from weighbridge.model import Key
     from weighbridge.ports import Clock
-    from weighbridge.storage.catalog.changes import Draft, Plan
+    from weighbridge.storage.catalog.changes import Created, Draft, Plan
 
 MAX_SERIES = 2**32 - 1
 """Numbers of series are 32 bits wide in measurements."""
 BUSY_TIMEOUT_MS = 5000
 """How long SQLite waits for another process that holds the file, such as a backup."""
 FILE_NAME = "catalog.sqlite"
+
+_NUMBERED = {"server": Kind.SERVER, "vpn_instance": Kind.VPN, "space": Kind.SPACE}
+"""Kinds of which each object has one series; the others get theirs on first sight."""
 
 
 class SqlCatalog:
@@ -231,6 +234,13 @@ class SqlCatalog:
     def _keep(self, draft: Draft) -> None:
         if draft.changes:
             self.commit(draft.changes, draft.numbers)
+            self._number(draft.plan.create)
+
+    def _number(self, created: Sequence[Created]) -> None:
+        """What is new has its series, numbered in the order of the catalog: questions about neighbours read less."""
+        keys = [SeriesKey(_NUMBERED[each.kind], str(each.id)) for each in created if each.kind in _NUMBERED]
+        if keys:
+            self.enter_series(keys)
 
     def _keep_keys(self, new: Key | None = None, old: Key | None = None, revoked: Sequence[Key] = ()) -> None:
         with self._transaction() as connection:

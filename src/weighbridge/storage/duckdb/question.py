@@ -231,13 +231,19 @@ def _whole(low: np.ndarray, high: np.ndarray) -> list[int | None]:
 
 
 def newest_slot_s(
-    cursor: duckdb.DuckDBPyConnection, members: Members, start_s: int, end_s: int, horizons: Horizons
+    cursor: duckdb.DuckDBPyConnection, members: Members, start_s: int, end_s: int, horizons: Horizons, latest_s: int
 ) -> int | None:
-    """Start of the newest slot with a row, found from the days down: each tier is asked about the newest slot above.
+    """Start of the newest slot with a row. `latest_s`: no row of any series is newer.
 
-    Must run inside one transaction of `cursor`.
+    The day before `latest_s` is asked first, being where most series have it; then from the days down, each tier about
+    the newest slot above. Must run inside one transaction of `cursor`.
     """
-    at_s = start_s
+    near_s = max(start_s, (latest_s - DAY.slot_s) // SLOT_S * SLOT_S, horizons.five_s)
+    question = Question(members, near_s, max(near_s, end_s), SLOT_S, horizons)
+    newest_s = None if question.empty else question.newest_s(cursor)
+    if newest_s is not None or near_s == start_s:
+        return newest_s
+    at_s, end_s = start_s, min(end_s, near_s)
     for step_s in (DAY.slot_s, HALF.slot_s, SLOT_S):
         if step_s == HALF.slot_s and at_s >= horizons.five_s:
             continue  # the finest tier still has that day

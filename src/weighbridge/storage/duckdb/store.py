@@ -52,6 +52,11 @@ class DuckDBStore:
             self._mark = _read_mark(cursor)
             self._horizons = _read_horizons(cursor)
             self._rows_folded = number(cursor, "SELECT count(*) FROM fresh") or 0
+            # An upper bound is enough: it only says where to look first.
+            self._latest_s = max(
+                ((number(cursor, "SELECT max(slot) FROM t1d") or 0) + 1) * DAY_S,
+                ((number(cursor, "SELECT max(slot) FROM fresh") or 0) + 1) * SLOT_S,
+            )
         self._rows_flushed = 0
         self._compaction = Compaction(self._database.tending)
 
@@ -68,6 +73,7 @@ class DuckDBStore:
             if mark.position <= self._mark.position:
                 return False
             kept, retired = _placed(rows, self._horizons)
+            self._see(kept)
             batch = columns_of(kept)  # noqa: F841  DuckDB finds it by its name
             cursor = self._database.folding
             with transaction(cursor):
@@ -90,6 +96,7 @@ class DuckDBStore:
         """
         with self._tending, self._folding, self._translated():
             kept, retired = _placed(rows, self._horizons)
+            self._see(kept)
             cursor = self._database.tending
             if retired is not None:
                 with transaction(cursor):
@@ -134,7 +141,7 @@ class DuckDBStore:
 
         def ask(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> int | None:
             with transaction(cursor):
-                return newest_slot_s(cursor, members, start_s, end_s, horizons)
+                return newest_slot_s(cursor, members, start_s, end_s, horizons, self._latest_s)
 
         return self._ask(ask)
 
@@ -197,6 +204,11 @@ class DuckDBStore:
         """The write-ahead log is in the file; False if a question was in the way. DuckDB does it at 64 MB by itself."""
         with self._tending, self._folding, self._translated():
             return checkpoint(self._database.tending)
+
+    def _see(self, rows: np.ndarray) -> None:
+        """Rows are about to come: what is the latest instant that any speaks of."""
+        if len(rows):
+            self._latest_s = max(self._latest_s, (int(rows["slot"].max()) + 1) * SLOT_S)
 
     def _flush(self) -> None:
         self._rows_flushed += append_fresh(self._database.tending, self._horizons)
