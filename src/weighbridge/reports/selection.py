@@ -221,7 +221,8 @@ def select(
 ) -> Selected:
     """The members of a resolved selection, grouped. Keys are sorted, nulls last.
 
-    A key with a null part is listed only where something moved. With a span, members that cannot have traffic in it (nor in the 30-minute slots that it cuts) are left out.
+    A key with a null part is listed only where something moved. With a span, members that cannot have traffic in it
+    (nor in the 30-minute slots that it cuts) are left out.
     """
     rows: list[tuple[int, GroupKey, int, int]] = []
     listed: set[GroupKey] = set() if group_by else {()}

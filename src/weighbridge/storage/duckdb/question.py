@@ -231,13 +231,14 @@ def _whole(low: np.ndarray, high: np.ndarray) -> list[int | None]:
 
 
 def newest_slot_s(
-    cursor: duckdb.DuckDBPyConnection, members: Members, start_s: int, end_s: int, horizons: Horizons, latest_s: int
+    cursor: duckdb.DuckDBPyConnection, members: Members, range_s: tuple[int, int], horizons: Horizons, latest_s: int
 ) -> int | None:
     """Start of the newest slot with a row. `latest_s`: no row of any series is newer.
 
     The day before `latest_s` is asked first, being where most series have it; then from the days down, each tier about
     the newest slot above. Must run inside one transaction of `cursor`.
     """
+    start_s, end_s = range_s
     near_s = max(start_s, (latest_s - DAY.slot_s) // SLOT_S * SLOT_S, horizons.five_s)
     question = Question(members, near_s, max(near_s, end_s), SLOT_S, horizons)
     newest_s = None if question.empty else question.newest_s(cursor)

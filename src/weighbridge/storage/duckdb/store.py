@@ -141,7 +141,7 @@ class DuckDBStore:
 
         def ask(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> int | None:
             with transaction(cursor):
-                return newest_slot_s(cursor, members, start_s, end_s, horizons, self._latest_s)
+                return newest_slot_s(cursor, members, (start_s, end_s), horizons, self._latest_s)
 
         return self._ask(ask)
 
