@@ -14,7 +14,7 @@ One writer thread does all of it (metering/intake.py), so that nothing here need
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -91,6 +91,9 @@ class Portion:
     counters: dict[CounterKey, CounterState] = field(default_factory=dict)
 
 
+Found: TypeAlias = "tuple[list[Located], None] | tuple[None, list[Located | RefusedError]]"
+
+
 class Places:
     """Remembers which series a subject means, for each sender, until the catalog changes."""
 
@@ -101,8 +104,8 @@ class Places:
         self._known: dict[Sender, dict[Wanted, Located]] = {}
         self._count = 0
 
-    def find(self, events: Sequence[Event], sender: Sender) -> list[Located | RefusedError]:
-        """The series of each event and its organization, or why there is none."""
+    def find(self, events: Sequence[Event], sender: Sender) -> Found:
+        """The series of each event and its organization; on the right if some have none, with the reason in its place."""
         version = self._catalog.view().version
         if version != self._version or self._count > PLACES_KEPT:
             self._known.clear()
@@ -110,16 +113,15 @@ class Places:
             self._moved = _moved_servers(self._catalog.view())
         known = self._known.setdefault(sender, {})
         wanted: list[Wanted] = [
-            (event.subject, data.environment, data.consumer, data.method, data.path)
-            for event, data in [(event, event.data) for event in events]
+            (event.subject, (data := event.data).environment, data.consumer, data.method, data.path) for event in events
         ]
         if self._moved:  # whose events they are depends on their time: each stretch is a subject of its own
             wanted = [self._dated(key, event) for key, event in zip(wanted, events, strict=True)]
-        found: list[Located | RefusedError | None] = [known.get(key) for key in wanted]
-        if None in found:
+        try:
+            return [known[key] for key in wanted], None
+        except KeyError:
             learned = self._learn(events, wanted, sender, known)
-            return [learned[key] if place is None else place for key, place in zip(wanted, found, strict=True)]
-        return found  # type: ignore[return-value]  # no None is left
+            return None, [known[key] if key in known else learned[key] for key in wanted]
 
     def _dated(self, key: Wanted, event: Event) -> Wanted:
         server = self._moved.get(key[0])
@@ -160,20 +162,19 @@ def gather(jobs: Sequence[Job], places: Places) -> Portion:
     portion = Portion()
     for job in jobs:
         events = job.batch.events
-        found = places.find(events, job.batch.sender)
+        located, mixed = places.find(events, job.batch.sender)
         first = len(portion.events)
-        plain = all(type(place) is tuple for place in found) and all(e.type != READING_TYPE for e in events)
-        if plain:
+        if located is not None and READING_TYPE not in {event.type for event in events}:
             portion.events += events
-            portion.places += found  # type: ignore[arg-type]  # all are tuples
+            portion.places += located
             portion.ats += range(len(events))
         else:
-            _sort_out(job, found, portion)
+            _sort_out(job, mixed or located or [], portion)
         portion.spans.append((job, first, len(portion.events)))
     return portion
 
 
-def _sort_out(job: Job, found: list[Located | RefusedError], portion: Portion) -> None:
+def _sort_out(job: Job, found: Sequence[Located | RefusedError], portion: Portion) -> None:
     """Refusals, readings (in the order of their times) and usage, apart."""
     readings = []
     for at, (event, place) in enumerate(zip(job.batch.events, found, strict=True)):

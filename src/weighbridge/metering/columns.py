@@ -33,15 +33,18 @@ def usage_rows(events: Sequence[Event], places: Sequence[Located]) -> np.ndarray
 
 
 def _prefixes(events: Sequence[Event], places: Sequence[Located]) -> list[str]:
-    """Each event's identity text. Most batches have one source, so the prefix is made once for each pair."""
+    """Each event's identity text. Most batches have one organization and source, so their prefix is made once."""
+    sources, organizations = {event.source for event in events}, {place[1] for place in places}
+    if len(sources) == len(organizations) == 1:
+        prefix = identity_prefix(organizations.pop(), sources.pop())
+        return [prefix + event.id for event in events]
     made: dict[tuple[str, str], str] = {}
     texts = []
     for event, place in zip(events, places, strict=True):
         pair = (place[1], event.source)
-        prefix = made.get(pair)
-        if prefix is None:
-            prefix = made[pair] = identity_prefix(*pair)
-        texts.append(prefix + event.id)
+        if pair not in made:
+            made[pair] = identity_prefix(*pair)
+        texts.append(made[pair] + event.id)
     return texts
 
 
