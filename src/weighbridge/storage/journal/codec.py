@@ -58,7 +58,10 @@ def decode(blob: bytes, position: int, events: int) -> np.ndarray:
     if len(blob) < _HEAD or blob[0] not in LAYOUTS or blob[1:_HEAD] != xxhash.xxh3_64_digest(payload, position):
         faults.refuse(f"row {position} of the journal", "its checksum is wrong")
     is_plain = blob[0] == RECORDS
-    measurements = np.frombuffer(payload, MEASUREMENT) if is_plain else _from_columns(zstd.decompress(payload))
+    try:
+        measurements = np.frombuffer(payload, MEASUREMENT) if is_plain else _from_columns(zstd.decompress(payload))
+    except (ValueError, zstd.ZstdError):  # the checksum does not cover the layout's own byte
+        faults.refuse(f"row {position} of the journal", "its layout is wrong")
     if len(measurements) != events:
         faults.refuse(f"row {position} of the journal", f"{len(measurements)} events instead of {events}")
     return measurements
