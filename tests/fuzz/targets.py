@@ -155,7 +155,7 @@ def journal(data: bytes) -> None:
     assert codec.decode(blob, POSITION, len(rows)).tobytes() == rows.tobytes()
     if data:
         damaged = bytearray(blob)
-        damaged[data[0] % len(blob)] ^= 1 << data[-1] % 8
+        damaged[data[0] % len(blob)] ^= data[-1] or 1
         try:
             codec.decode(bytes(damaged), POSITION, len(rows))
         except DamagedStoreError:
@@ -164,6 +164,8 @@ def journal(data: bytes) -> None:
 
 
 _ROWS = np.zeros(70, MEASUREMENT)
+OTHER_LAYOUT = bytes((codec.COLUMNS,)) + codec.encode(_ROWS[:1], POSITION)[1:]
+"""A good checksum before what the layout's byte does not speak of."""
 
 TARGETS: Mapping[str, Target] = {
     "events": Target(events, (b"\0" + EVENT, b"\1[" + EVENT + b"]", b"\2" + EVENT + b"\n" + EVENT, b"\3[]", b"\3{}")),
@@ -174,6 +176,6 @@ TARGETS: Mapping[str, Target] = {
     "token": Target(token, (write_token(QUERY, Rest(0, 300)).encode(), b"AQ==")),
     "catalog": Target(catalog, (CATALOG, b"{}", b"- [1, .inf, ~, yes]")),
     "net_dev": Target(net_dev, (NET_DEV,)),
-    "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), _ROWS.tobytes())),
+    "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), OTHER_LAYOUT, b"\0\3")),
 }
 """Everything that is fuzzed, by the name that the command knows it by."""
