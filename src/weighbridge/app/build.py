@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from weighbridge.app.adminkey import find_admin_key
+from weighbridge.app.memory import give_back, settle
 from weighbridge.app.rates import rates_of
 from weighbridge.dialects import DIALECTS
 from weighbridge.dialects.altostrat.routes import make_dialect as make_altostrat
@@ -43,6 +44,7 @@ FLUSH_EVERY_S = 20.0
 TRIM_EVERY_S = 5.0
 COMPACT_EVERY_S = 30.0
 RETAIN_EVERY_S = 3600.0
+GIVE_BACK_EVERY_S = 60.0
 
 LOCAL = "local"
 """Organization, project and region of this machine's own traffic."""
@@ -95,6 +97,7 @@ class Application:
 
     def start(self) -> None:
         """Jobs and collectors run."""
+        settle()
         self._jobs.start()
         self._opened.callback(self._jobs.stop)
 
@@ -117,6 +120,7 @@ class Application:
             Job("trim", "upkeep", TRIM_EVERY_S, lambda: self._journal.trim(self._store.mark().position)),
             Job("compact", "upkeep", COMPACT_EVERY_S, lambda: self._store.compact(self._now_s())),
             Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
+            Job("give back memory", "upkeep", GIVE_BACK_EVERY_S, give_back),
         ]
         collector = self._host_collector()
         if collector is not None:

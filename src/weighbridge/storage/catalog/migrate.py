@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import inspect, text
 
 from weighbridge.domain.errors import DamagedStoreError
-from weighbridge.storage.catalog.tables import REVISION
+from weighbridge.storage.catalog.tables import REVISION, metadata
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -23,6 +23,9 @@ def migrate(connection: Connection) -> None:
     stored = stored_revision(connection)
     if stored == REVISION:
         return
+    if stored is None and not inspect(connection).get_table_names():
+        _make(connection)
+        return
     # Imported here: Alembic takes as long to import as the rest of the catalog, and is needed at upgrades only.
     from alembic import command  # noqa: PLC0415
     from alembic.util.exc import CommandError  # noqa: PLC0415
@@ -32,6 +35,16 @@ def migrate(connection: Connection) -> None:
     except CommandError as error:
         msg = f"the catalog's schema is {stored!r}, which this version does not know: was a newer Weighbridge here?"
         raise DamagedStoreError(msg) from error
+
+
+def _make(connection: Connection) -> None:
+    """An empty database has the newest schema, without Alembic: a first start is faster and 10 MB smaller for it.
+
+    A test holds this schema and that of all migrations to be the same.
+    """
+    metadata.create_all(connection)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": REVISION})
 
 
 def stored_revision(connection: Connection) -> str | None:

@@ -8,6 +8,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
@@ -20,7 +21,7 @@ from weighbridge.domain.errors import (
 )
 from weighbridge.model import CatalogView, Kind, Series, SeriesKey
 from weighbridge.storage.catalog import kinds, store
-from weighbridge.storage.catalog.migrate import alembic_config
+from weighbridge.storage.catalog.migrate import alembic_config, stored_revision
 from weighbridge.storage.catalog.store import FILE_NAME, SqlCatalog
 from weighbridge.storage.catalog.tables import REVISION, metadata
 
@@ -40,14 +41,16 @@ def reopened(catalog: SqlCatalog, tmp_path: Path, clock: HandClock) -> SqlCatalo
     return SqlCatalog(tmp_path, clock)
 
 
-def test_the_migrations_make_the_tables_that_the_code_writes(tmp_path: Path, clock: HandClock) -> None:
+def test_a_first_start_and_all_migrations_make_the_tables_that_the_code_writes(tmp_path: Path, clock: HandClock) -> None:
     SqlCatalog(tmp_path, clock).close()
-    engine = create_engine(f"sqlite:///{tmp_path / FILE_NAME}")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, metadata) == []
-        assert context.get_current_revision() == REVISION
-    engine.dispose()
+    for name, upgrade in ((FILE_NAME, False), ("migrated.sqlite", True)):
+        engine = create_engine(f"sqlite:///{tmp_path / name}")
+        with engine.begin() as connection:
+            if upgrade:
+                command.upgrade(alembic_config(connection), REVISION)
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            assert stored_revision(connection) == REVISION
+        engine.dispose()
 
 
 def test_the_newest_revision_of_the_code_is_the_newest_migration(empty: SqlCatalog, tmp_path: Path) -> None:
