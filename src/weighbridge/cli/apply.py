@@ -14,7 +14,7 @@ from weighbridge.cli.output import format_option, note, write, write_one
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MAX_BYTES = 16 * 1024 * 1024
+MAX_BYTES = 4 * 1024 * 1024
 """Largest catalog file: what the server takes."""
 
 

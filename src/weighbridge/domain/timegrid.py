@@ -24,8 +24,8 @@ MAX_WINDOWS = 1_000_000
 """Most windows of one answer: more than 9 years of 5 minutes, and still no way to fill the memory with one question."""
 MAX_ZONES = 1024
 """Zones held at once; IANA has about 600."""
-MAX_ZONE_YEARS = 4096
-"""Years of zones whose changes of offset are remembered; each takes under 1 KB and 0.3 ms to find."""
+MAX_ZONE_YEARS = 16_384
+"""Years of zones whose changes of offset are remembered: all years of two zones. Each takes under 1 KB, 0.3 ms to find."""
 MAX_TEXT = 64
 """Longest text that is looked at as an instant."""
 
@@ -34,6 +34,7 @@ _MONTHS = {"1mo": 1, "1y": 12}
 _LENGTH_S = {**_STEP_S, "1d": DAY_S, "1mo": 28 * DAY_S, "1y": 365 * DAY_S}  # the shortest of each, to bound the count
 _EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 _EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001  wall clocks are compared with it, of any zone
+_UNCHANGING = frozenset({"UTC", "Etc/UTC"})
 _FIRST_YEAR, _LAST_YEAR = 1972, 9998
 _FIRST_S = (dt.date(_FIRST_YEAR, 1, 1).toordinal() - _EPOCH_DAY) * DAY_S
 _LAST_S = (dt.date(_LAST_YEAR + 1, 1, 1).toordinal() - _EPOCH_DAY) * DAY_S
@@ -278,6 +279,8 @@ def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[int, int], ...]:
     zoneinfo does not tell its changes: offsets are compared day by day, and bisected where they differ.
     """
     start_s = (dt.date(year, 1, 1).toordinal() - _EPOCH_DAY) * DAY_S
+    if zone.key in _UNCHANGING:
+        return ((start_s, 0),)
     days = 366 if year <= _LAST_YEAR else 90  # beyond that, zones would leave the calendar
     found = [(start_s, _offset_s(start_s, zone))]
     for after_s in range(start_s + DAY_S, start_s + days * DAY_S + 1, DAY_S):
