@@ -86,7 +86,7 @@ def prepare(group: str) -> None:
     print(f"Preparing {ENVIRONMENT.name} from {lock_file.name} (once; a minute or two) ...", file=sys.stderr, flush=True)
     if not PYTHON.exists():
         venv.create(ENVIRONMENT, with_pip=True)
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
     run([*pip, "--require-hashes", "-r", str(lock_file)])
     run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
     if group == "dev":  # holds everything of base too
