@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from weighbridge.app.adminkey import find_admin_key
-from weighbridge.app.memory import give_back, settle
+from weighbridge.app.memory import give_back, settle, unsettle
 from weighbridge.app.rates import rates_of
 from weighbridge.dialects import DIALECTS
 from weighbridge.dialects.altostrat.routes import make_dialect as make_altostrat
@@ -104,6 +104,7 @@ class Application:
     def stop(self) -> None:
         """Everything accepted is answered, jobs are over, files are closed."""
         self._opened.close()
+        unsettle()
 
     def ready(self) -> tuple[bool, dict[str, str]]:
         """Whether requests can be served, and a word on each part."""

@@ -13,6 +13,12 @@ def settle() -> None:
     give_back()
 
 
+def unsettle() -> None:
+    """Everything can be collected again: native libraries report what is alive at the end of the process as leaked."""
+    gc.unfreeze()
+    gc.collect()
+
+
 def give_back() -> None:
     """Freed pages are the system's again: after a large answer or import they would stay ours for ever."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
