@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,13 +14,18 @@ ROOT = Path(__file__).parent.parent
 MODULE_LINES = 500
 FUNCTION_LINES = 60
 README_LINES = 150
+MADE = {".git", ".venv", "node_modules", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache",
+        ".import_linter_cache", "weighbridge-data", "dist", "build", "weighbridge.egg-info"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 
 
 def tracked(*endings):
-    command = ["git", "ls-files", "-co", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    paths = [ROOT / line for line in listed.stdout.splitlines()]
+    if (ROOT / ".git").exists() and shutil.which("git"):
+        command = ["git", "ls-files", "-co", "--exclude-standard"]
+        listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        paths = [ROOT / line for line in listed.stdout.splitlines()]
+    else:  # an unpacked archive
+        paths = [path for path in ROOT.rglob("*") if not MADE.intersection(path.relative_to(ROOT).parts)]
     return [path for path in paths if path.is_file() and (not endings or path.suffix in endings)]
 
 
