@@ -130,7 +130,7 @@ class Application:
         return table
 
     def fold(self) -> None:
-        """What was accepted so far is in the answers, but for the little that came meanwhile."""
+        """Everything accepted before the call is in the answers."""
         self._intake.note_folded(catch_up(self._journal, self._store))
 
     def _retain(self) -> None:

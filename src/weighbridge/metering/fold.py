@@ -43,15 +43,15 @@ def _bounded(rows: Iterable[JournalRow]) -> list[JournalRow]:
 
 
 def catch_up(journal: Journal, store: UsageStore) -> Mark:
-    """Folds until less than half a portion was left; how far the store is then.
+    """Folds what is in the journal now; how far the store is then.
 
     While events keep coming there is always a little more: that waits for the next turn, since a transaction costs the
     same for ten rows as for a thousand.
     """
-    while True:
-        before = store.mark().totals.events
-        if not fold(journal, store) or store.mark().totals.events - before < EVENTS_A_FOLD // 2:
-            return store.mark()
+    newest = journal.mark().position
+    while store.mark().position < newest and fold(journal, store):
+        pass
+    return store.mark()
 
 
 def fold_all(journal: Journal, store: UsageStore) -> int:

@@ -15,10 +15,11 @@ from support.clock import HandClock
 from weighbridge.domain.errors import BusyError, DiskFullError
 from weighbridge.measurement import READING_TYPE, USAGE_TYPE, Event, EventData, Mark, RejectReason
 from weighbridge.metering import accept as accept_module
+from weighbridge.metering import fold as fold_module
 from weighbridge.metering import intake as intake_module
 from weighbridge.metering.accept import Batch
 from weighbridge.metering.columns import few_rows, many_rows
-from weighbridge.metering.fold import fold_all
+from weighbridge.metering.fold import catch_up, fold_all
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import END_S, Kind, Placement, SeriesKey
@@ -302,6 +303,13 @@ def test_too_much_waiting_is_busy(bench, monkeypatch):
     monkeypatch.setattr(intake_module, "EVENTS_QUEUED", 10)
     with pytest.raises(BusyError):
         bench.take(*[usage(n) for n in range(11)])
+
+
+def test_catching_up_takes_all_that_is_there_however_small_its_portions(bench, monkeypatch):
+    monkeypatch.setattr(accept_module, "SLOTS_A_ROW", 1000)
+    monkeypatch.setattr(fold_module, "SLOTS_A_FOLD", 1000)
+    bench.take(*[usage(n, duration_s=86400, time=NOW - timedelta(days=2), bytes_in=7) for n in range(40)])
+    assert catch_up(bench.journal, bench.store) == bench.journal.mark()
 
 
 def test_the_watermark_waits_for_the_fold(bench):
