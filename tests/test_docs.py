@@ -78,6 +78,7 @@ def test_every_exit_code_is_documented(code: int) -> None:
 
 
 def test_every_law_names_a_test_that_is_there():
-    named = set(re.findall(r"test_laws?_[a-z0-9_]+\.py", (Path(__file__).parent.parent / "src/weighbridge/domain/README.md").read_text("utf-8")))
+    page = DOCS.parent / "src/weighbridge/domain/README.md"
+    named = set(re.findall(r"test_laws?_[a-z0-9_]+\.py", page.read_text("utf-8")))
     there = {path.name for path in (Path(__file__).parent / "laws").glob("test_law*.py")}
     assert named == there
