@@ -12,6 +12,7 @@ from weighbridge.domain.timegrid import ceil, floor, parse_instant, windows, zon
 from weighbridge.domain.units import BILLING_SLOT_S, DAY_S, SLOT_S
 from weighbridge.http.route import Answer, Dialect, Documented, Param, RateLimit, Route
 from weighbridge.model import Kind, Scope
+from weighbridge.ports import Members
 from weighbridge.reports.percentile import SlotRange, slot_bytes, slot_range
 from weighbridge.reports.quota import projects_in_sight
 from weighbridge.reports.selection import Reach, Selected, Selection, Span, resolve, select
@@ -71,12 +72,12 @@ def answer_traffic(call: Call) -> Answer:
 def _traffic(store: UsageStore, selected: Selected, asked: Asked, now_s: int) -> bytes:
     """The document, from one question to the store: 30-minute slots by region, which days and percentiles share.
 
-    Where the range cuts its first or last slot, a small question each says what of that slot lies outside its days.
+    Where the range cuts its first or last slot, a small question says what of these slots lies outside its days.
     """
     over = slot_range(asked.start_s, asked.end_s, now_s).count
     whole = SlotRange(floor(asked.start_s, BILLING_SLOT_S), ceil(asked.end_s, BILLING_SLOT_S), BILLING_SLOT_S)
     by_slot = slot_bytes(store, selected.members, whole)
-    outside = (_part(store, selected, whole.start_s, asked.start_s), _part(store, selected, asked.end_s, whole.end_s))
+    outside = _outside(store, selected, ((whole.start_s, asked.start_s), (asked.end_s, whole.end_s)))
     days = windows(asked.start_s, asked.end_s, "1d", zone("UTC"))
     _check_size(len(days), len(selected.keys))
     nothing = ([0] * whole.count, [0] * whole.count)
@@ -86,8 +87,7 @@ def _traffic(store: UsageStore, selected: Selected, asked: Asked, now_s: int) ->
         if group in selected.absent and not any(map(any, columns)):
             continue
         moved = [
-            Direction(_days(slots, whole, days, (outside[0].get(group, (0, 0))[at], outside[1].get(group, (0, 0))[at])),
-                      slots[:over])
+            Direction(_days(slots, whole, days, [outside.get((edge, group), (0, 0))[at] for edge in (0, 1)]), slots[:over])
             for at, slots in enumerate(columns)
         ]
         regions.append(RegionTraffic(str(slug), *moved))
@@ -100,16 +100,27 @@ def _traffic(store: UsageStore, selected: Selected, asked: Asked, now_s: int) ->
     return encode_traffic(asked_s, [asked.day(window) for window in days], regions, all_slots)
 
 
-def _part(store: UsageStore, selected: Selected, start_s: int, end_s: int) -> dict[int, tuple[int, int]]:
-    """Bytes in and out by group of a stretch shorter than a slot; nothing where it is empty."""
-    if start_s >= end_s or not selected.members.series:
+def _outside(
+    store: UsageStore, selected: Selected, edges: tuple[tuple[int, int], tuple[int, int]]
+) -> dict[tuple[int, int], tuple[int, int]]:
+    """Bytes in and out by (edge, group) of two stretches shorter than a slot, in one question; empty ones are left out."""
+    members, count = selected.members, len(selected.keys)
+    entries = [
+        (series, group + edge * count, max(from_s, start_s), min(until_s, end_s))
+        for edge, (start_s, end_s) in enumerate(edges) if start_s < end_s
+        for series, group, from_s, until_s in zip(
+            members.series, members.groups, members.from_s, members.until_s, strict=True
+        )
+    ]
+    if not entries:
         return {}
-    sums = store.sums(selected.members, start_s, end_s, 0, bytes_only=True)
+    clipped = Members(*zip(*entries, strict=True))
+    sums = store.sums(clipped, edges[0][0], edges[1][1], 0, bytes_only=True)
     rows = zip(sums.group, sums.bytes_in, sums.bytes_out, strict=True)
-    return {group: (bytes_in or 0, bytes_out or 0) for group, bytes_in, bytes_out in rows}
+    return {divmod(group, count): (bytes_in or 0, bytes_out or 0) for group, bytes_in, bytes_out in rows}
 
 
-def _days(slots: Sequence[int], whole: SlotRange, days: Sequence[Window], outside: tuple[int, int]) -> list[int]:
+def _days(slots: Sequence[int], whole: SlotRange, days: Sequence[Window], outside: Sequence[int]) -> list[int]:
     """Bytes of each day from those of its slots, less what of the first and the last slot lies outside the range."""
     bounds = [(floor(day.start_s, BILLING_SLOT_S), ceil(day.end_s, BILLING_SLOT_S)) for day in days]
     first_s = whole.start_s

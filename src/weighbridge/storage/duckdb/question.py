@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from weighbridge.ports import Members
     from weighbridge.storage.duckdb.tiers import Horizons
 
+MAX_BOUNDS = 4
+"""Stretches of time that are read one by one: beyond, one read over all of them costs less than planning each."""
 MAX_RUNS = 16
 """Runs of series that a decision tree tells apart faster than a join does."""
 _HALF_BITS = 62
@@ -166,6 +168,13 @@ class Question:
         """Members with stretches of their own: the bounds become columns, one row for each stretch of a tier."""
         bounds, which = np.unique(np.stack([from_s, until_s]), axis=1, return_inverse=True)
         which = which.reshape(-1)
+        if bounds.shape[1] <= MAX_BOUNDS:
+            self._members = {"series": self._series, "grp": self._groups, "place": which.astype("i4")}
+            for number, (lo_s, hi_s) in enumerate(bounds.T.tolist()):
+                join = f"JOIN members m ON m.series = t.series AND m.place = {number}"
+                for stretch in [*plan(lo_s, hi_s, self._step_s, horizons), Stretch(_FRESH, lo_s // SLOT_S, hi_s // SLOT_S)]:
+                    self._selects.append(query("rows").format(group="m.grp", join=join, **self._numbers(stretch)))
+            return
         columns: list[tuple[np.ndarray, np.ndarray, int, int, int]] = []
         widest: dict[str, Stretch] = {}
         for number, (lo_s, hi_s) in enumerate(bounds.T.tolist()):
