@@ -160,6 +160,17 @@ def test_a_truncated_journal_keeps_what_was_folded_and_says_what_is_missing(tmp_
         assert total(client) == 2200 * EVENT_BYTES
 
 
+def test_a_second_signal_does_not_wait_and_loses_nothing(tmp_path):
+    with ready(tmp_path / "data") as (server, client):
+        assert client.post("/api/v1/events", json=batch(0)).json()["accepted"] == 200
+        for _ in range(2):
+            server.process.send_signal(signal.SIGTERM)
+        assert server._end(signal.SIGTERM) in (0, -signal.SIGTERM)
+        assert "Traceback" not in server.log.read_text()
+    with ready(tmp_path / "data") as (_, client):
+        assert total(client) == 200 * EVENT_BYTES
+
+
 def test_sigterm_ends_it_cleanly(tmp_path):
     with ready(tmp_path / "data") as (server, client):
         client.post("/api/v1/events", json=batch(0))

@@ -16,7 +16,7 @@ from support.catalog import VPN, MemoryCatalog, acme
 from support.clock import HandClock
 from weighbridge.measurement import MAX_AMOUNT, USAGE_TYPE, Event, EventData
 from weighbridge.metering.accept import Batch
-from weighbridge.metering.fold import fold, fold_all
+from weighbridge.metering.fold import catch_up, fold
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import END_S
@@ -124,7 +124,7 @@ class Plant:
         if name == "fold":
             fold(self.journal, self.store, max_events=3)
         elif name == "flush":
-            fold_all(self.journal, self.store)
+            catch_up(self.journal, self.store)
             self.store.flush()
             self.journal.trim(self.store.mark().position)
         elif name == "compact":
@@ -164,7 +164,7 @@ def test_accepted_events_are_in_the_sums_once(delivery):
                 assert receipt.accepted + receipt.duplicates == len(batch)
                 accepted += receipt.accepted
                 plant.step(step)
-            fold_all(plant.journal, plant.store)
+            catch_up(plant.journal, plant.store)
             distinct = {(event.source, event.id): event for event in events}
             assert accepted == len(distinct)
             assert plant.slots() == naive_slots(distinct.values())

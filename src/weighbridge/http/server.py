@@ -7,6 +7,7 @@ the framework's own routing, request and response objects cost more than the res
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
@@ -135,7 +136,10 @@ class App:
                 await send({"type": "lifespan.startup.failed", "message": traceback.format_exc()})
                 raise
             await send({"type": "lifespan.startup.complete"})
-            await receive()
+            try:
+                await receive()
+            except asyncio.CancelledError:  # a second signal: whoever sent it does not wait for a clean end
+                return
         self._threads.close()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -52,11 +52,3 @@ def catch_up(journal: Journal, store: UsageStore) -> Mark:
     while store.mark().position < newest and fold(journal, store):
         pass
     return store.mark()
-
-
-def fold_all(journal: Journal, store: UsageStore) -> int:
-    """Folds until the store has caught up; how many journal rows."""
-    count = 0
-    while done := fold(journal, store):
-        count += done
-    return count

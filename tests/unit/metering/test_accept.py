@@ -19,7 +19,7 @@ from weighbridge.metering import fold as fold_module
 from weighbridge.metering import intake as intake_module
 from weighbridge.metering.accept import Batch
 from weighbridge.metering.columns import few_rows, many_rows
-from weighbridge.metering.fold import catch_up, fold_all
+from weighbridge.metering.fold import catch_up
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import END_S, Kind, Placement, SeriesKey
@@ -59,7 +59,7 @@ class Bench:
         return refusal.code
 
     def total(self, **key):
-        fold_all(self.journal, self.store)
+        catch_up(self.journal, self.store)
         series = self.catalog.view().series_by_key[SeriesKey(**key)]
         members = Members((series.id,), (0,), (0,), (END_S,))
         sums = self.store.sums(members, 0, NOW_US // 10**6 // 300 * 300 + 86400, 0)
@@ -317,7 +317,7 @@ def test_the_watermark_waits_for_the_fold(bench):
     bench.take(usage())
     bench.clock.at_us += 5_000_000
     assert bench.intake.watermark_us() == NOW_US
-    fold_all(bench.journal, bench.store)
+    catch_up(bench.journal, bench.store)
     bench.intake.note_folded(bench.store.mark())
     assert bench.intake.watermark_us() == NOW_US + 5_000_000
 

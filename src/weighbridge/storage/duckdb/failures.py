@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import duckdb
@@ -16,7 +15,6 @@ from weighbridge.domain.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _SIGNS: tuple[tuple[tuple[str, ...], type[StorageError], str], ...] = (
@@ -56,15 +54,6 @@ def translate(error: Exception, folder: Path) -> StorageError:
     if isinstance(error, duckdb.OutOfMemoryException):
         return StorageError(f"the usage store needs more memory: raise its limit ({_first_line(error)})")
     return StorageError(f"the usage store in {folder} failed: {_first_line(error)}")
-
-
-@contextmanager
-def translated(folder: Path) -> Iterator[None]:
-    """Whatever DuckDB or the operating system raises inside leaves as a StorageError."""
-    try:
-        yield
-    except (duckdb.Error, OSError) as error:
-        raise translate(error, folder) from error
 
 
 def _first_line(error: Exception) -> str:
