@@ -54,6 +54,26 @@ def test_functions_are_short(path):
     assert long == []
 
 
+def public_functions(body, around=""):
+    """(function, its docstring and its class's) of everything public."""
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, ast.get_docstring(node) or "")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not node.name.startswith("_"):
+            yield node, f"{ast.get_docstring(node) or ''}\n{around}"
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if "cli" not in path.parts], ids=name_of)
+def test_public_functions_say_what_they_raise(path):
+    """Commands are left out: their docstrings are their help, and their errors are exit codes."""
+    silent = []
+    for function, said in public_functions(ast.parse(path.read_text("utf-8")).body):
+        raised = {ast.unparse(node.exc) for node in ast.walk(function) if isinstance(node, ast.Raise) and node.exc}
+        if any(re.match(r"[\w.]+Error\b", each) for each in raised) and "Error" not in said:
+            silent.append(function.name)
+    assert silent == []
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_modules_are_named_for_what_they_hold(path):
     assert path.stem.strip("_") not in VAGUE

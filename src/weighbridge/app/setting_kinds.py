@@ -41,7 +41,10 @@ class Text:
         self.says = f"a text, such as {example}"
 
     def read(self, written: object, folder: Path) -> str:  # noqa: ARG002  the protocol's signature
-        """The text, without white space around it."""
+        """The text, without white space around it.
+
+        WrongValueError: the text is no such value.
+        """
         if not isinstance(written, str) or not written.strip():
             msg = f"is not a text; give {self.says}"
             raise WrongValueError(msg)
@@ -62,7 +65,10 @@ class Choice:
         self.says = " or ".join(words)
 
     def read(self, written: object, folder: Path) -> str:  # noqa: ARG002  the protocol's signature
-        """The word in lower case."""
+        """The word in lower case.
+
+        WrongValueError: the text is no such value.
+        """
         if not isinstance(written, str) or written.strip().lower() not in self._words:
             msg = f"is not one of its words; give {self.says}"
             raise WrongValueError(msg)
@@ -84,7 +90,10 @@ class Integer:
         self.says = f"a whole number from {least} to {most}, such as {example}"
 
     def read(self, written: object, folder: Path) -> int:  # noqa: ARG002  the protocol's signature
-        """The number."""
+        """The number.
+
+        WrongValueError: the text is no such value.
+        """
         number = _whole_number(written)
         if number is None:
             msg = f"is not a whole number; give {self.says}"
@@ -106,7 +115,10 @@ class Days:
     says = f"a whole number of days from 1 to {MAX_DAYS}, or {FOREVER}"
 
     def read(self, written: object, folder: Path) -> int | None:  # noqa: ARG002  the protocol's signature
-        """The number of days, None for ever."""
+        """The number of days, None for ever.
+
+        WrongValueError: the text is no such value.
+        """
         if isinstance(written, str) and written.strip().lower() == FOREVER:
             return None
         number = _whole_number(written)
@@ -130,7 +142,10 @@ class Switch:
     says = "true or false (1 or 0, on or off, yes or no)"
 
     def read(self, written: object, folder: Path) -> bool:  # noqa: ARG002  the protocol's signature
-        """True or False."""
+        """True or False.
+
+        WrongValueError: the text is no such value.
+        """
         if isinstance(written, bool):
             return written
         value = _SWITCH_WORDS.get(written.strip().lower()) if isinstance(written, str) else None
@@ -151,7 +166,10 @@ class File:
     says = "a path, such as /var/lib/weighbridge"
 
     def read(self, written: object, folder: Path) -> Path:
-        """The path, absolute."""
+        """The path, absolute.
+
+        WrongValueError: the text is no such value.
+        """
         if not isinstance(written, str) or not written.strip() or "\0" in written:
             msg = f"is not a path; give {self.says}"
             raise WrongValueError(msg)
@@ -172,7 +190,10 @@ class Names:
         self.says = f"one or several of {', '.join(allowed)}, separated by commas"
 
     def read(self, written: object, folder: Path) -> tuple[str, ...]:  # noqa: ARG002  the protocol's signature
-        """The names in the order in which they stand."""
+        """The names in the order in which they stand.
+
+        WrongValueError: the text is no such value.
+        """
         names = written.split(",") if isinstance(written, str) else written
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             msg = f"is not a list of names; give {self.says}"

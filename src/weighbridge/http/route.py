@@ -53,7 +53,10 @@ class Call:
 
     @property
     def who(self) -> Principal:
-        """The principal of a route that needs one."""
+        """The principal of a route that needs one.
+
+        RuntimeError: the route is open; a defect of its handler.
+        """
         if self.principal is None:
             msg = "BUG: an open route asked who calls"
             raise RuntimeError(msg)

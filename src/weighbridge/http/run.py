@@ -142,7 +142,10 @@ def serve(app: Callable[..., Any], host: str, port: int, *, on_ready: Callable[[
 
 @contextlib.contextmanager
 def running(app: Callable[..., Any], host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """Serves `app` in a thread of its own while the context lasts; gives the base URL."""
+    """Serves `app` in a thread of its own while the context lasts; gives the base URL.
+
+    RuntimeError: the server did not start.
+    """
     listener = bind(host, port)
     started = threading.Event()
     server = _ready_server(app, started.set)

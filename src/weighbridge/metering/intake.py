@@ -61,7 +61,10 @@ class Intake:
             self._wake.notify()
 
     def take(self, batch: Batch, timeout_s: float = ANSWER_S) -> Receipt:
-        """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise."""
+        """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise.
+
+        BusyError: too much waits, or no answer came in time.
+        """
         answered = threading.Event()
         answers: list[Receipt | Exception] = []
 

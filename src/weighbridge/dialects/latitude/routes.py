@@ -144,7 +144,10 @@ def _sums(columns: Sequence[Sequence[int]], count: int) -> Sequence[int]:
 
 
 def answer_quota(call: Call) -> Answer:
-    """GET /traffic/quota."""
+    """GET /traffic/quota.
+
+    NotVisibleError: the project is unknown, foreign or deleted.
+    """
     project = _filters(call, (_PROJECT,)).get(_PROJECT)
     view = call.services.catalog.view()
     found = resolve(view, Reach(call.who.organization, call.who.project), Selection(project=project))

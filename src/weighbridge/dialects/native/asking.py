@@ -115,7 +115,10 @@ def ask_percentile(call: Call) -> Answer:
 
 
 def ask_quota(call: Call) -> Answer:
-    """GET /api/v1/quota."""
+    """GET /api/v1/quota.
+
+    NotVisibleError: what is asked for is unknown, foreign or deleted.
+    """
     filters = ("organization", "project", "region")
     must_know(call, filters)
     view = call.services.catalog.view()

@@ -52,7 +52,10 @@ def must_know(call: Call, known: Sequence[str]) -> None:
 
 
 def read_range(call: Call, step_s: int = SLOT_S) -> Range:
-    """`from` and `to`, rounded down to `step_s`, in `time_zone` (UTC). A range may be empty, not reversed."""
+    """`from` and `to`, rounded down to `step_s`, in `time_zone` (UTC). A range may be empty, not reversed.
+
+    OutOfRangeError: `to` lies before `from`, or the range is outside its bounds.
+    """
     asked_zone = zone(call.one("time_zone") or "UTC")
     start_us, end_us = _instant(call, "from", asked_zone), _instant(call, "to", asked_zone)
     if start_us > end_us:
@@ -85,7 +88,10 @@ def read_selection(call: Call, view: CatalogView, filters: Sequence[str] = FILTE
 
 
 def read_integer(call: Call, name: str) -> int | None:
-    """The parameter as an integer, None where it is absent."""
+    """The parameter as an integer, None where it is absent.
+
+    InvalidInputError: it is none.
+    """
     text = call.one(name)
     if text is None:
         return None
@@ -95,7 +101,10 @@ def read_integer(call: Call, name: str) -> int | None:
 
 
 def read_bounded(call: Call, name: str, default: int, bounds: tuple[int, int]) -> int:
-    """The parameter as an integer within `bounds`, both included; the default where it is absent."""
+    """The parameter as an integer within `bounds`, both included; the default where it is absent.
+
+    InvalidInputError: it is no integer. OutOfRangeError: it lies outside.
+    """
     value = read_integer(call, name)
     if value is None:
         return default
@@ -105,7 +114,10 @@ def read_bounded(call: Call, name: str, default: int, bounds: tuple[int, int]) -
 
 
 def read_choice(call: Call, name: str, choices: Sequence[str], default: str | None = None) -> str:
-    """The parameter, one of `choices`; the default where it is absent, and without one it must be there."""
+    """The parameter, one of `choices`; the default where it is absent, and without one it must be there.
+
+    InvalidInputError: it is none of them.
+    """
     text = call.one(name)
     if text is None:
         if default is None:
@@ -118,7 +130,10 @@ def read_choice(call: Call, name: str, choices: Sequence[str], default: str | No
 
 
 def read_group_by(call: Call) -> tuple[str, ...]:
-    """The keys of `group_by`, in the order given, each once."""
+    """The keys of `group_by`, in the order given, each once.
+
+    InvalidInputError: a key is unknown or stands twice.
+    """
     text = call.one("group_by")
     names = tuple(name.strip() for name in text.split(",")) if text else ()
     for index, name in enumerate(names):

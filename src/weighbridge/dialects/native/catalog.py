@@ -58,13 +58,13 @@ class CatalogAdmin(Protocol):
     def get_object(self, kind: str, name: str, who: Principal, *, parent: str | None = None) -> Any:  # noqa: ANN401
         """One living object, a struct of model.py."""
 
-    def create_object(  # noqa: D102  as its siblings
-        self, kind: str, fields: object, who: Principal, *, parent: str | None = None
-    ) -> Any: ...  # noqa: ANN401
+    def create_object(self, kind: str, fields: object, who: Principal, *, parent: str | None = None) -> Any:  # noqa: ANN401
+        """A new object, or one that is there again after it was deleted."""
 
-    def change_object(  # noqa: D102
+    def change_object(
         self, kind: str, name: str, fields: object, who: Principal, *, parent: str | None = None
-    ) -> Any: ...  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """The object with the fields that are given; the others stay."""
 
     def delete_object(self, kind: str, name: str, who: Principal, *, parent: str | None = None) -> None:
         """The object is gone; its usage stays."""

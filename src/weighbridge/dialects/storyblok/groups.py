@@ -71,7 +71,10 @@ def parse_dates(start: str | None, end: str | None, today: dt.date) -> Dates:
 
 
 def parse_group_by(text: str | None) -> str:
-    """One of GROUP_BY, by default the month."""
+    """One of GROUP_BY, by default the month.
+
+    InvalidInputError: it is none of the groups.
+    """
     if text is None:
         return "month"
     if text not in GROUP_BY:

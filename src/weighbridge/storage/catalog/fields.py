@@ -73,7 +73,10 @@ class Faults:
         return not (self.invalid or self.invisible or self.conflicts)
 
     def raise_for_object(self) -> None:
-        """For a request about one object: 422 before 404 before 409. Nothing happens without faults."""
+        """For a request about one object: 422 before 404 before 409. Nothing happens without faults.
+
+        InvalidDocumentError, else NotVisibleError, else ConflictError.
+        """
         if self.invalid:
             raise InvalidDocumentError(self.invalid)
         if self.invisible:
@@ -153,7 +156,10 @@ def _text(value: object, longest: int) -> str:
 
 
 def read_id(value: object) -> str:
-    """An id of text."""
+    """An id of text.
+
+    WrongValueError: the value is no such thing; it says what would be right.
+    """
     text = read_text(value)
     if not _ID.fullmatch(text):
         msg = f"must be 1 to 100 of A-Z a-z 0-9 . _ : @ - and begin with a letter or digit, not {show(text)}"
@@ -162,7 +168,10 @@ def read_id(value: object) -> str:
 
 
 def read_slug(value: object) -> str:
-    """A slug."""
+    """A slug.
+
+    WrongValueError: the value is no such thing; it says what would be right.
+    """
     text = read_text(value)
     if not _SLUG.fullmatch(text):
         msg = f"must be 1 to 63 of a-z 0-9 - and begin with a letter or digit, not {show(text)}"
@@ -171,7 +180,10 @@ def read_slug(value: object) -> str:
 
 
 def read_uuid(value: object) -> str:
-    """A UUID, in lower case."""
+    """A UUID, in lower case.
+
+    WrongValueError: the value is no such thing; it says what would be right.
+    """
     text = read_text(value).lower()
     if not _UUID.fullmatch(text):
         msg = f"must be a UUID such as {uuid.UUID(int=0xd290f1ee6c544b0190e6d701748f0851)}, not {show(value)}"
@@ -180,7 +192,10 @@ def read_uuid(value: object) -> str:
 
 
 def integer(least: int, most: int) -> Callable[[object], int]:
-    """A reader of integers within bounds."""
+    """A reader of integers within bounds.
+
+    WrongValueError: the value is no such thing; it says what would be right.
+    """
 
     def read(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
@@ -197,7 +212,10 @@ read_amount = integer(0, MAX_INTEGER)
 
 
 def choice(*allowed: str) -> Callable[[object], str]:
-    """A reader of one of a few words."""
+    """A reader of one of a few words.
+
+    WrongValueError: the value is no such thing; it says what would be right.
+    """
 
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in allowed:
@@ -209,7 +227,10 @@ def choice(*allowed: str) -> Callable[[object], str]:
 
 
 def read_time_zone(value: object) -> str:
-    """An IANA time zone's name."""
+    """An IANA time zone's name.
+
+    WrongValueError: the value is no such thing; it says what would be right.
+    """
     try:
         timegrid.zone(read_text(value))
     except InvalidInputError as wrong:
@@ -218,7 +239,10 @@ def read_time_zone(value: object) -> str:
 
 
 def read_instant_s(value: object) -> int:
-    """An RFC 3339 instant, in epoch seconds; without an offset it is UTC."""
+    """An RFC 3339 instant, in epoch seconds; without an offset it is UTC.
+
+    WrongValueError: the value is no such thing; it says what would be right.
+    """
     if not isinstance(value, str):
         msg = f"must be text such as '2025-03-09T07:00:00Z' (in YAML, in quotes), not {show(value)}"
         raise WrongValueError(msg)

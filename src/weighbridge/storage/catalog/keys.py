@@ -81,6 +81,8 @@ def draft_key(book: Book, fields: object, who: Principal, now_s: int) -> tuple[K
     """A new key and its secret, checked but not kept yet.
 
     A key makes keys within its own organization (and project), with scopes that it has, and none that outlives it.
+
+    ConflictError: the organization has as many keys as it may.
     """
     faults = Faults()
     given = read_mapping(fields, _FIELDS, "", faults, required=("name", "scopes")) or {}
@@ -161,7 +163,10 @@ def find_key(book: Book, key_id: str, who: Principal) -> Key:
 
 
 def revocable(book: Book, key_id: str, who: Principal) -> Key:
-    """The key of that id, if it may be revoked here."""
+    """The key of that id, if it may be revoked here.
+
+    ConflictError: it is the operator's own key.
+    """
     key = find_key(book, key_id, who)
     if key.id == ADMIN_KEY_ID:
         raise ConflictError("this key is the operator's: change WEIGHBRIDGE_ADMIN_KEY and start again to replace it")
@@ -169,7 +174,10 @@ def revocable(book: Book, key_id: str, who: Principal) -> Key:
 
 
 def admin_key_change(book: Book, secret: str, now_s: int) -> tuple[Key | None, Key | None]:
-    """The operator's key as it is and as it must become; the second is None where nothing is to be done."""
+    """The operator's key as it is and as it must become; the second is None where nothing is to be done.
+
+    InvalidInputError: the secret is empty, or a key of somebody already.
+    """
     if not secret.strip():
         raise InvalidInputError("the admin key must not be empty", where="admin_key")
     old = next((key for key in _keys(book) if key.id == ADMIN_KEY_ID), None)

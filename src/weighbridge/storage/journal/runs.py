@@ -200,7 +200,10 @@ class RunWriter:
             self._file.write(pairs[-1].tobytes() * (-self._written % BLOCK_IDS))
 
     def finish(self) -> None:
-        """The file is whole and on disk (its name is not, until the folder is synced)."""
+        """The file is whole and on disk (its name is not, until the folder is synced).
+
+        ValueError: the ids added are not as many as were announced.
+        """
         if self._written != self._ids:
             message = f"{self._written} ids instead of {self._ids} for {self._path.name}"
             raise ValueError(message)
