@@ -142,6 +142,8 @@ class App(msgspec.Struct, frozen=True):
     name: str
     client_id: str | None = None
     excluded_endpoints: tuple[Endpoint, ...] = ()
+    framework: str | None = None  # as its client told at its last start, such as python:starlette
+    created_at_s: int = 0         # 0: before that was kept
     deleted_at_s: int | None = None
 
 
@@ -151,6 +153,7 @@ class Environment(msgspec.Struct, frozen=True):
     id: int
     app: int
     name: str
+    created_at_s: int = 0
 
 
 class Consumer(msgspec.Struct, frozen=True):
@@ -161,6 +164,7 @@ class Consumer(msgspec.Struct, frozen=True):
     identifier: str
     name: str | None = None
     group: str | None = None
+    created_at_s: int = 0
 
 
 class Space(msgspec.Struct, frozen=True):
@@ -185,10 +189,20 @@ class Key(msgspec.Struct, frozen=True):
     expires_at_s: int | None = None
 
 
+class WriteToken(msgspec.Struct, frozen=True):
+    """What lets an app's telemetry in, and nothing else; of the token only its SHA-256 (hex) is kept."""
+
+    id: str
+    sha256: str
+    app: int
+    name: str | None = None
+    created_at_s: int = 0
+
+
 class SeriesKey(msgspec.Struct, frozen=True):
     """The natural key of a series: the finest thing that traffic is attributed to.
 
-    `object` is the id as text; for a peer `UUID/PEER`. The dimensions are of apps only.
+    `object` is the id as text; for a peer `UUID/PEER`. The dimensions are of apps; a space has `path`, an asset's.
     """
 
     kind: Kind
@@ -228,6 +242,8 @@ class CatalogView:
     consumers: dict[int, Consumer] = field(default_factory=dict)
     spaces: dict[int, Space] = field(default_factory=dict)
     keys_by_sha256: dict[str, Key] = field(default_factory=dict)
+    write_tokens_by_sha256: dict[str, WriteToken] = field(default_factory=dict)
+    endpoints_of: dict[int, dict[Endpoint, int]] = field(default_factory=dict)   # app → endpoint → id
     projects_of: dict[str, tuple[str, ...]] = field(default_factory=dict)        # organization → project ids
     servers_of: dict[str, tuple[str, ...]] = field(default_factory=dict)         # project → servers ever placed there
     vpns_of: dict[str, tuple[str, ...]] = field(default_factory=dict)            # organization → vpn ids

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 from weighbridge.domain.counters import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
 
     from weighbridge.measurement import JournalRow, Mark, Totals
-    from weighbridge.model import CatalogView, Series, SeriesKey
+    from weighbridge.model import CatalogView, Endpoint, Series, SeriesKey
 
 STEPS_S = (0, 300, 1800, 3600, 86400)
 """Bucket lengths a store can sum by; 0 is one bucket for the whole range. All are aligned to the epoch, UTC."""
@@ -147,9 +147,12 @@ CounterKey = tuple[str, str, str, str]
 class Journal(Protocol):
     """The durable queue between accept and fold, with the states of counters and the exact index of event ids."""
 
-    def append(self, measurements: np.ndarray, counters: dict[CounterKey, CounterState]) -> Mark:
+    def append(
+        self, measurements: np.ndarray, counters: dict[CounterKey, CounterState], cuts: Sequence[int] = ()
+    ) -> Mark:
         """One transaction, fsynced: the batch (dtype MEASUREMENT) and the new counter states.
 
+        `cuts`, ascending places in the batch, make several rows of it, of which fold takes one at a time.
         The ids of the batch must have been claimed in the index before. On failure nothing is kept and the ids are
         released again.
         """
@@ -205,6 +208,15 @@ class Catalog(Protocol):
 
     def enter_consumer(self, app: int, identifier: str) -> int | None:
         """Id of an app's consumer, made on first sight; None when the app has as many as it may."""
+
+    def enter_endpoints(self, app: int, endpoints: Sequence[Endpoint]) -> None:
+        """The endpoints are in the list of the app's, made on first sight, up to a bound; more of them are passed over."""
+
+    def describe_app(self, app: int, framework: str) -> None:
+        """The app runs on this framework, as its client says."""
+
+    def describe_consumers(self, app: int, described: Mapping[str, tuple[str | None, str | None]]) -> None:
+        """Consumers by identifier have this name and group (None: as it was), and are made where new, up to the bound."""
 
     def series_count(self, app: int) -> int:
         """How many series an app has, to bound endpoints."""

@@ -34,7 +34,7 @@ OWN = {
 KINDS = {
     "filter[server]": "server", "filter[project]": "project", "app_id": "app", "app_env_id": "environment",
     "consumer_id": "consumer", "instanceId": "vpn", "Weighbridge-Organization": "organization", "primary_server": "server",
-    **{kind: kind for kind in (*FOREIGN, "key")},
+    **{kind: kind for kind in (*FOREIGN, "key", "write_token")},
 }
 """Which kind of object a parameter or a field of a body names."""
 PLAIN = {
@@ -72,6 +72,7 @@ class Site:
     client: httpx.Client
     admin: httpx.Client
     foreign_key_id: str
+    foreign_token_id: str
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +94,8 @@ def site(tmp_path_factory):
         assert receipt["accepted"] == len(events)
         application.fold()
         client = httpx.Client(base_url=url, headers={"Authorization": keys[0]["key"]}, timeout=30)
-        yield Site(client, admin, keys[1]["id"])
+        token = admin.post("/api/v1/apps/2/write-tokens", json={"name": f"{SECRET}-token"}).raise_for_status().json()
+        yield Site(client, admin, keys[1]["id"], token["id"])
         client.close()
         admin.close()
 
@@ -115,6 +117,8 @@ def value_of(name, site, *, foreign):
     kind = KINDS.get(name)
     if kind == "key":
         return site.foreign_key_id if foreign else "key_none"
+    if kind == "write_token":
+        return site.foreign_token_id if foreign else "wt_none"
     if kind is not None:
         return (FOREIGN if foreign else OWN)[kind]
     if name in PLAIN:

@@ -68,6 +68,7 @@ class Settings:
     duckdb_threads: int = 2
     handler_threads: int = 8
     jwt: JwtSettings = JwtSettings()
+    sources: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # by source: its tables of [[sources.NAME]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,8 @@ class _Found:
     values: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    tables: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    tables_in: str = ""
 
     def put(self, setting: Setting, written: object, source: str, folder: Path) -> None:
         """Take a value, unless a stronger one is there; it is checked either way."""
@@ -211,7 +214,8 @@ def load(flags: Mapping[str, str], environ: Mapping[str, str], cwd: Path) -> tup
     _check_together(found)
     if found.faults:
         raise InvalidInputError("\n".join(found.faults))
-    return _settings_of(found.values), found.sources
+    found.sources |= dict.fromkeys((f"sources.{name}" for name in found.tables), found.tables_in)
+    return _settings_of(found.values, found.tables), found.sources
 
 
 def shown(settings: Settings, sources: Mapping[str, str]) -> list[tuple[str, str, str]]:
@@ -224,6 +228,10 @@ def shown(settings: Settings, sources: Mapping[str, str]) -> list[tuple[str, str
         value = getattr(settings.jwt if section else settings, key)
         text = HIDDEN if setting.is_secret and value is not None else setting.kind.write(value)
         rows.append((setting.name, text, sources[setting.name]))
+    for name, tables in settings.sources.items():
+        from weighbridge.app.source_settings import show_source  # noqa: PLC0415  only where there are sources
+
+        rows += [(f"sources.{name}", show_source(table), sources[f"sources.{name}"]) for table in tables]
     return rows
 
 
@@ -253,6 +261,13 @@ def _take_file(found: _Found, path: Path) -> None:
     except (OSError, ValueError) as error:
         found.faults.append(f"{path}: {_reason(error)}; the settings file must be readable TOML")
         return
+    section = table.pop("sources", None)
+    if section is not None:
+        from weighbridge.app.source_settings import read_sources  # noqa: PLC0415  only where there are sources
+
+        found.tables, faults = read_sources(section, path.parent, path.name)
+        found.faults += faults
+        found.tables_in = path.name
     known = [setting.file_key for setting in SETTINGS if setting.file_key]
     sections = {name.partition(".")[0] for name in known if "." in name}
     for name, value in _flat(table, sections):
@@ -312,10 +327,10 @@ def _check_together(found: _Found) -> None:
             found.faults.append(f"{found.sources[name]}: keys without an issuer; set jwt.issuer too")
 
 
-def _settings_of(values: Mapping[str, Any]) -> Settings:
+def _settings_of(values: Mapping[str, Any], tables: Mapping[str, tuple[Any, ...]]) -> Settings:
     kept = {name: value for name, value in values.items() if not name.endswith(("key_file", "secret_file"))}
     jwt = JwtSettings(**{name.removeprefix("jwt."): kept.pop(name) for name in list(kept) if name.startswith("jwt.")})
-    return Settings(**kept, jwt=jwt)
+    return Settings(**kept, jwt=jwt, sources=tables)
 
 
 def _read_text(path: Path) -> str:

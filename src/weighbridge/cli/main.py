@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "serve": ("serve", "Run the server: API, collectors and dashboard."),
     "apply": ("apply", "Bring the catalog to what a file says."),
     "keys": ("keys", "Create, list and revoke API keys."),
+    "write-tokens": ("write_tokens", "Create, list and revoke write tokens of apps, for OpenTelemetry."),
     "usage": ("usage", "Usage by window and group."),
     "percentile": ("percentile", "The 95th percentile (or another), with its receipt."),
     "top": ("top", "Who moved most."),

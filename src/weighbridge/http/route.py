@@ -152,6 +152,9 @@ class Route:
 
     `scope` None: open to anyone; otherwise the key must hold it, or one of several.
 
+    `admit` is for open routes that have a credential of their own (a client id in the path, a write token): it is called
+    before the body is read, and raises where the request may not come in. Until then nothing costs more than a header.
+
     `sees` names the kinds of catalog objects that the path, the query or the body can name (`project`, `server`, …):
     the isolation test walks all routes and tries a foreign object of each.
     """
@@ -169,6 +172,7 @@ class Route:
     rate: RateLimit | None = None
     sees: tuple[str, ...] = ()
     description: str = ""
+    admit: Callable[[Call], object] | None = None
     any_content_type: bool = False  # True: the kit does not answer 415 for a type that `body.content` does not list
 
 

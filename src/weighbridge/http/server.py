@@ -183,6 +183,8 @@ class App:
             self._limit(bound, draft)
         if query_error is not None:
             raise query_error
+        if route.admit is not None:
+            route.admit(draft.call(self._services))
         if route.body is not None or draft.method not in ("GET", "DELETE"):
             draft.body = await self._read(route.body_limit, draft, receive)
             _check_content_type(bound, draft)

@@ -6,6 +6,7 @@ The steps, in order (each event stops at the first that refuses it):
     bound      the stretch within what may be told (`in_future`, `invalid`)
     identify   known before: a duplicate; known with other content: `conflict`
     advance    readings only: the counter's laws 8 to 14 (`out_of_order`, `conflict`)
+    relate     messages only (metering/messages.py): what a client reports as a whole, all of it once or nothing
     keep       one journal transaction for all that arrived meanwhile, fsynced; then the answers
 
 One writer thread does all of it (metering/intake.py), so that nothing here needs a lock.
@@ -14,34 +15,29 @@ One writer thread does all of it (metering/intake.py), so that nothing here need
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weighbridge.measurement import MEASUREMENT, READING_TYPE, MeasurementFlag, Receipt, Rejection, RejectReason
+from weighbridge.measurement import MEASUREMENT, READING_TYPE, Receipt, Rejection, RejectReason
 from weighbridge.metering.columns import usage_rows
 from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
+from weighbridge.metering.messages import MessageJob, take_messages
 from weighbridge.metering.readings import take_reading
 from weighbridge.metering.spreading import slot_counts
-from weighbridge.metering.subjects import RefusedError, locate, owner_at
+from weighbridge.metering.subjects import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from weighbridge.measurement import Event, Mark
     from weighbridge.metering.columns import Located
-    from weighbridge.metering.subjects import Place, Sender
-    from weighbridge.model import CatalogView, Server
+    from weighbridge.metering.places import Places
+    from weighbridge.metering.subjects import Sender
     from weighbridge.ports import Catalog, CounterKey, CounterState, Journal
-
-PLACES_KEPT = 500_000
-"""Subjects remembered with their series, some 150 MB at worst; forgotten together when full or the catalog changed."""
 
 SLOTS_A_ROW = 500_000
 """Slots that the measurements of one journal row touch, so that fold needs some 50 MB for it at most."""
-
-Wanted = tuple[str, str | None, str | None, str | None, str | None]
-"""Subject, environment, consumer, method, path."""
 
 NEW, KNOWN, CHANGED = 0, 1, 2  # what the index says of an id
 
@@ -66,6 +62,11 @@ class Job:
     duplicates: int = 0
     refused: list[Rejection] = field(default_factory=list)
 
+    @property
+    def size(self) -> int:
+        """How much it weighs in queues, in events."""
+        return len(self.batch.events)
+
     def refuse(self, at: int, code: RejectReason, detail: str) -> None:
         """Event `at` of the batch is not kept."""
         indexes = self.batch.indexes
@@ -87,80 +88,18 @@ class Portion:
     ats: list[int] = field(default_factory=list)
     spans: list[tuple[Job, int, int]] = field(default_factory=list)  # (job, first, past the last) in `events`
     readings: list[tuple[Job, int, Located]] = field(default_factory=list)
+    messages: list[tuple[MessageJob, list[Located | RefusedError]]] = field(default_factory=list)
     rows: list[np.ndarray] = field(default_factory=list)  # claimed in the index, not yet in the journal
     counters: dict[CounterKey, CounterState] = field(default_factory=dict)
 
 
-Found: TypeAlias = "tuple[list[Located], None] | tuple[None, list[Located | RefusedError]]"
-
-
-class Places:
-    """Remembers which series a subject means, for each sender, until the catalog changes."""
-
-    def __init__(self, catalog: Catalog) -> None:
-        self._catalog = catalog
-        self._version = -1
-        self._moved: dict[str, Server] = {}
-        self._known: dict[Sender, dict[Wanted, Located]] = {}
-        self._count = 0
-
-    def find(self, events: Sequence[Event], sender: Sender) -> Found:
-        """The series of each event and its organization; on the right if some have none, with the reason in its place."""
-        version = self._catalog.view().version
-        if version != self._version or self._count > PLACES_KEPT:
-            self._known.clear()
-            self._count, self._version = 0, version
-            self._moved = _moved_servers(self._catalog.view())
-        known = self._known.setdefault(sender, {})
-        wanted: list[Wanted] = [
-            (event.subject, (data := event.data).environment, data.consumer, data.method, data.path) for event in events
-        ]
-        if self._moved:  # whose events they are depends on their time: each stretch is a subject of its own
-            wanted = [self._dated(key, event) for key, event in zip(wanted, events, strict=True)]
-        try:
-            return [known[key] for key in wanted], None
-        except KeyError:
-            learned = self._learn(events, wanted, sender, known)
-            return None, [known[key] if key in known else learned[key] for key in wanted]
-
-    def _dated(self, key: Wanted, event: Event) -> Wanted:
-        server = self._moved.get(key[0])
-        return key if server is None else (*key[:-1], owner_at(server, int(event.time.timestamp())))
-
-    def _learn(
-        self,
-        events: Sequence[Event],
-        wanted: list[Wanted],
-        sender: Sender,
-        known: dict[Wanted, Located],
-    ) -> dict[Wanted, Located | RefusedError]:
-        """Looks up what is not known yet, each subject once; new series are made in one transaction."""
-        learned: dict[Wanted, Located | RefusedError] = {}
-        fresh: dict[Wanted, Place] = {}
-        for event, key in zip(events, wanted, strict=True):
-            if key in learned or key in fresh or key in known:
-                continue
-            try:
-                fresh[key] = locate(self._catalog, event, sender)
-            except RefusedError as refusal:
-                learned[key] = refusal
-        series = self._catalog.enter_series([place.key for place in fresh.values()]) if fresh else []
-        for (key, place), entered in zip(fresh.items(), series, strict=True):
-            learned[key] = known[key] = (entered.id, place.organization)
-        self._count += len(fresh)
-        return learned
-
-
-def _moved_servers(view: CatalogView) -> dict[str, Server]:
-    """Servers that have stood in more than one project, by subject."""
-    servers = tuple(view.servers.values())
-    return {f"server/{s.id}": s for s in servers if len({placement.project for placement in s.placements}) > 1}
-
-
-def gather(jobs: Sequence[Job], places: Places) -> Portion:
+def gather(jobs: Sequence[Job | MessageJob], places: Places) -> Portion:
     """Locates every event of the jobs; refuses what has no place."""
     portion = Portion()
     for job in jobs:
+        if isinstance(job, MessageJob):
+            portion.messages.append((job, places.find_figures(job.message)))
+            continue
         events = job.batch.events
         located, mixed = places.find(events, job.batch.sender)
         first = len(portion.events)
@@ -194,37 +133,37 @@ def keep(portion: Portion, catalog: Catalog, journal: Journal, now_us: int) -> M
 
     On any error nothing is kept, and every id is free for the retry.
     """
-    mark = None
     try:
-        if portion.readings:  # first, so that they stand in one journal row with the states of their counters
+        if portion.readings:
             _take_readings(portion, catalog, journal, now_us)
+        if portion.messages:
+            take_messages(portion.messages, portion, catalog, journal, now_us)
         if portion.events:
             _claim_usage(portion, journal, now_us)
-        counters = portion.counters
-        for rows in journal_rows(portion.rows):
-            mark = journal.append(rows, counters)
-            counters = {}
+        return _write(portion, journal)
     except BaseException:
         for rows in portion.rows:
             journal.release(rows["key_hi"], rows["key_lo"])
         raise
-    return mark
 
 
-def journal_rows(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """All measurements in as few journal rows as fold can take at once: one, unless long stretches come by the hundred.
+def _write(portion: Portion, journal: Journal) -> Mark | None:
+    """One transaction: the measurements, in as many journal rows as fold needs, and the states of counters."""
+    if not portion.rows:
+        if portion.counters:  # an instance that had nothing to tell but the time
+            journal.append(np.zeros(0, dtype=MEASUREMENT), portion.counters)
+        return None
+    rows = portion.rows[0] if len(portion.rows) == 1 else np.concatenate(portion.rows)
+    return journal.append(rows, portion.counters, cuts_of(rows))
 
-    If a later row fails, the earlier ones are kept; the retry finds them known. Readings stay together, in the first.
-    """
-    if not parts:
-        return []
-    rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+def cuts_of(rows: np.ndarray) -> list[int]:
+    """Where measurements are cut into journal rows that fold can take at once: nowhere, but for hundreds of long ones."""
     slots = slot_counts(rows)
     if int(slots.sum()) <= SLOTS_A_ROW:
-        return [rows]
-    bound_to_counters = int((rows["flags"] & MeasurementFlag.COUNTER != 0).sum())
-    cuts = np.flatnonzero(np.diff(np.cumsum(slots) // SLOTS_A_ROW)) + 1
-    return [part for part in np.split(rows, cuts[cuts > bound_to_counters]) if len(part)]
+        return []
+    cuts: list[int] = (np.flatnonzero(np.diff(np.cumsum(slots) // SLOTS_A_ROW)) + 1).tolist()
+    return cuts
 
 
 def _claim_usage(portion: Portion, journal: Journal, now_us: int) -> None:

@@ -7,13 +7,15 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import BusyError
-from weighbridge.metering.accept import Job, Places, gather, keep
+from weighbridge.metering.accept import Batch, Job, gather, keep
+from weighbridge.metering.messages import MessageJob
+from weighbridge.metering.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from weighbridge.measurement import Mark, Receipt
-    from weighbridge.metering.accept import Batch
+    from weighbridge.metering.messages import Message
     from weighbridge.ports import Catalog, Clock, Journal
 
 EVENTS_A_COMMIT = 20_000
@@ -35,7 +37,7 @@ class Intake:
         self._clock = clock
         self._folded = folded
         self._places = Places(catalog)
-        self._queue: deque[Job] = deque()
+        self._queue: deque[Job | MessageJob] = deque()
         self._queued = 0
         self._wake = threading.Condition()
         self._closing = False
@@ -43,24 +45,25 @@ class Intake:
         self._writer = threading.Thread(target=self._run, name="intake", daemon=True)
         self._writer.start()
 
-    def submit(self, batch: Batch, done: Callable[[Receipt | Exception], None]) -> None:
-        """Queues a batch; `done` is called once, from the writer thread, with the receipt or the error.
+    def submit(self, batch: Batch | Message, done: Callable[[Receipt | Exception], None]) -> None:
+        """Queues a batch or a message; `done` is called once, from the writer thread, with the receipt or the error.
 
         Raises BusyError when too much waits already; then nothing of the batch is kept.
         """
+        job = Job(batch, done) if isinstance(batch, Batch) else MessageJob(batch, done)
         unfolded = self._journal.mark().totals.events - self._folded.totals.events
         with self._wake:
             if self._closing:
                 msg = "the server is stopping"
                 raise BusyError(msg, retry_after_s=5)
-            if self._queued + len(batch.events) > EVENTS_QUEUED or unfolded > EVENTS_UNFOLDED:
+            if self._queued + job.size > EVENTS_QUEUED or unfolded > EVENTS_UNFOLDED:
                 msg = "more usage is waiting than can be taken right now; nothing of this request was kept"
                 raise BusyError(msg, retry_after_s=2)
-            self._queue.append(Job(batch, done))
-            self._queued += len(batch.events)
+            self._queue.append(job)
+            self._queued += job.size
             self._wake.notify()
 
-    def take(self, batch: Batch, timeout_s: float = ANSWER_S) -> Receipt:
+    def take(self, batch: Batch | Message, timeout_s: float = ANSWER_S) -> Receipt:
         """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise.
 
         BusyError: too much waits, or no answer came in time.
@@ -111,21 +114,21 @@ class Intake:
                 for job in jobs:
                     job.done(job.receipt())
 
-    def _next_jobs(self) -> list[Job]:
+    def _next_jobs(self) -> list[Job | MessageJob]:
         """Everything queued, up to a commit's bound; waits for the first. Empty: closed and drained."""
         with self._wake:
             while not self._queue and not self._closing:
                 self._wake.wait()
-            jobs: list[Job] = []
+            jobs: list[Job | MessageJob] = []
             events = 0
-            while self._queue and (not jobs or events + len(self._queue[0].batch.events) <= EVENTS_A_COMMIT):
+            while self._queue and (not jobs or events + self._queue[0].size <= EVENTS_A_COMMIT):
                 job = self._queue.popleft()
                 jobs.append(job)
-                events += len(job.batch.events)
+                events += job.size
             self._queued -= events
             return jobs
 
-    def _commit(self, jobs: list[Job]) -> None:
+    def _commit(self, jobs: list[Job | MessageJob]) -> None:
         now_us = self._clock.now_us()
         portion = gather(jobs, self._places)
         mark = keep(portion, self._catalog, self._journal, now_us)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weighbridge.domain.counters import Outcome, Part, Reading, advance
-from weighbridge.domain.spread import spread
+from weighbridge.domain.counters import Outcome, Reading, advance
 from weighbridge.measurement import UNKNOWN, MeasurementFlag, RejectReason
+from weighbridge.metering.counting import check_outcome, rows_of
 from weighbridge.metering.identity import identity, identity_prefix, key_low, reading_content
 from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
 from weighbridge.metering.subjects import RefusedError
@@ -16,14 +16,10 @@ from weighbridge.metering.subjects import RefusedError
 if TYPE_CHECKING:
     from weighbridge.measurement import Event, EventData
     from weighbridge.metering.columns import Located
+    from weighbridge.metering.counting import Row
     from weighbridge.ports import CounterKey, CounterState, Journal
 
-LARGEST_PART = 2**62
-"""Amounts of one measurement stay below this, so that 64-bit columns and their sums of two never overflow."""
-
 NEW, KNOWN = 0, 1  # what the index says of an id
-
-Row = tuple[int, ...]
 
 
 def take_reading(
@@ -48,23 +44,16 @@ def take_reading(
     step = advance(state, reading)
     if step.outcome is Outcome.DUPLICATE:
         return None
-    _check_outcome(step.outcome)
+    check_outcome(step.outcome)
     if step.state is not None:
         counters[counter] = step.state
-    rows = [row for part in step.parts for row in _rows(number, part)]
+    rows = rows_of(number, step)
     if not rows:
         seen = [UNKNOWN if total is None else 0 for total in (reading.bytes_in_total, reading.bytes_out_total)]
         rows = [(number, MeasurementFlag.COUNTER, reading.at_us, reading.at_us, *seen, UNKNOWN)]
     journal.claim(np.array([high], dtype=np.uint64), np.array([key_lo], dtype=np.uint64))
     keys = [(high, key_lo)] + [(0, 0)] * (len(rows) - 1)
     return [(*row, *key) for row, key in zip(rows, keys, strict=True)]
-
-
-def _check_outcome(outcome: Outcome) -> None:
-    if outcome is Outcome.OUT_OF_ORDER:
-        raise RefusedError(RejectReason.OUT_OF_ORDER, "this counter was read at a later time already")
-    if outcome is Outcome.CONFLICT:
-        raise RefusedError(RejectReason.CONFLICT, "this counter had another value at the same time; the first stays")
 
 
 def _reading(event: Event, now_us: int) -> Reading:
@@ -90,28 +79,3 @@ def _check_totals(data: EventData, bits: int) -> None:
         total = getattr(data, name)
         if total is not None and not 0 <= total < 2**bits:
             raise RefusedError(RejectReason.INVALID, f"data.{name} of a {bits}-bit counter lies in 0 to {2**bits - 1}")
-
-
-def _rows(number: int, part: Part) -> list[Row]:
-    """A part as measurements (without identity); one that is too large for a column is spread and split here."""
-    amounts = (part.bytes_in, part.bytes_out)
-    if all(amount is None or amount < LARGEST_PART for amount in amounts):
-        known = [UNKNOWN if amount is None else amount for amount in amounts]
-        return [(number, MeasurementFlag.COUNTER, part.start_us, part.end_us, *known, UNKNOWN)]
-    rows: list[Row] = []
-    for column, amount in enumerate(amounts):
-        shares = [] if amount is None else spread(amount, part.start_us, part.end_us)
-        for place, (slot_s, share) in enumerate(shares):
-            at_us = max(slot_s * 1_000_000, part.start_us)
-            looked = place in (0, len(shares) - 1)  # law 12: strictly inside the span nobody did
-            flags = MeasurementFlag.COUNTER if looked else MeasurementFlag.COUNTER | MeasurementFlag.ESTIMATED
-            for piece in _pieces(share):
-                both = [UNKNOWN, UNKNOWN]
-                both[column] = piece
-                rows.append((number, flags, at_us, at_us, *both, UNKNOWN))
-    return rows
-
-
-def _pieces(amount: int) -> list[int]:
-    whole, rest = divmod(amount, LARGEST_PART - 1)
-    return [LARGEST_PART - 1] * whole + [rest]

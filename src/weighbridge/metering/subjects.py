@@ -13,14 +13,22 @@ from weighbridge.measurement import RejectReason
 from weighbridge.model import Kind, SeriesKey
 
 if TYPE_CHECKING:
-    from weighbridge.measurement import Event, EventData
-    from weighbridge.model import CatalogView, Server
+    from collections.abc import Callable
+
+    from weighbridge.model import Server
     from weighbridge.ports import Catalog
 
 SERIES_PER_APP = 200_000
 """Bound on environments x consumers x endpoints of one app: some 20 MB of memory, far above any real API."""
 
+SERIES_PER_SPACE = 200_000
+"""Bound on the assets that are told apart in one space."""
+
+Wanted = tuple[str, str | None, str | None, str | None, str | None]
+"""Subject, environment, consumer, method, path."""
+
 _DIMENSIONS = ("environment", "consumer", "method", "path")
+_DIMENSIONS_OF = {"app": _DIMENSIONS, "space": ("path",)}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _FORMS = "server/ID, vpn/UUID, vpn/UUID/peer/ID, app/NUMBER or space/NUMBER"
@@ -51,22 +59,21 @@ class RefusedError(Exception):
         self.detail = detail
 
 
-def locate(catalog: Catalog, event: Event, sender: Sender) -> Place:
-    """The place of an event, or RefusedError. May enter an environment or a consumer into the catalog."""
-    view = catalog.view()
-    kind, _, rest = event.subject.partition("/")
+def locate(catalog: Catalog, wanted: Wanted, at_s: int, sender: Sender) -> Place:
+    """The place of usage at an instant, or RefusedError. May enter an environment or a consumer into the catalog."""
+    subject = wanted[0]
+    kind, _, rest = subject.partition("/")
     find = _FINDERS.get(kind)
     if find is None or not rest:
-        raise RefusedError(RejectReason.INVALID, f"subject {event.subject!r} is none of {_FORMS}")
-    if kind != "app":
-        _forbid_dimensions(event.data)
-    return find(catalog, view, rest, event, sender)
-
-
-def _forbid_dimensions(data: EventData) -> None:
-    for name in _DIMENSIONS:
-        if getattr(data, name) is not None:
+        raise RefusedError(RejectReason.INVALID, f"subject {subject!r} is none of {_FORMS}")
+    for name, text in zip(_DIMENSIONS, wanted[1:], strict=True):
+        if text is None:
+            continue
+        if name not in _DIMENSIONS_OF.get(kind, ()):
             raise RefusedError(RejectReason.INVALID, f"data.{name} goes with a subject app/…, not with this one")
+        if _CONTROL.search(text):
+            raise RefusedError(RejectReason.INVALID, f"data.{name} holds a control character")
+    return find(catalog, rest, wanted, at_s, sender)
 
 
 def _unknown(what: str) -> RefusedError:
@@ -89,9 +96,9 @@ def owner_at(server: Server, at_s: int) -> str:
     return found
 
 
-def _find_server(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
-    del catalog
-    at_s = int(event.time.timestamp())
+def _find_server(catalog: Catalog, rest: str, wanted: Wanted, at_s: int, sender: Sender) -> Place:
+    del wanted
+    view = catalog.view()
     server = view.servers.get(rest)
     project = None if server is None else view.projects.get(owner_at(server, at_s))
     if server is None or project is None or server.deleted_at_s is not None:
@@ -101,8 +108,9 @@ def _find_server(catalog: Catalog, view: CatalogView, rest: str, event: Event, s
     return Place(SeriesKey(Kind.SERVER, server.id), project.organization)
 
 
-def _find_vpn(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
-    del catalog, event
+def _find_vpn(catalog: Catalog, rest: str, wanted: Wanted, at_s: int, sender: Sender) -> Place:
+    del wanted, at_s
+    view = catalog.view()
     vpn_id, slash, tail = rest.partition("/")
     vpn = view.vpns.get(vpn_id.lower())
     if vpn is None or vpn.deleted_at_s is not None or not _reaches(sender, vpn.organization):
@@ -118,34 +126,35 @@ def _find_vpn(catalog: Catalog, view: CatalogView, rest: str, event: Event, send
     return Place(SeriesKey(Kind.PEER, f"{vpn.id}/{peer.id}"), vpn.organization)
 
 
-def _find_space(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
-    del catalog, event
+def _find_space(catalog: Catalog, rest: str, wanted: Wanted, at_s: int, sender: Sender) -> Place:
+    del at_s
+    view = catalog.view()
     space = view.spaces.get(_number(rest, "space"))
     if space is None or space.deleted_at_s is not None or not _reaches(sender, space.organization):
         raise _unknown(f"space {rest}")
-    return Place(SeriesKey(Kind.SPACE, str(space.id)), space.organization)
+    key = SeriesKey(Kind.SPACE, str(space.id), path=wanted[-1])
+    if key not in view.series_by_key and len(view.series_of.get((Kind.SPACE, key.object), ())) >= SERIES_PER_SPACE:
+        _require(None, f"assets of space {space.id}")
+    return Place(key, space.organization)
 
 
-def _find_app(catalog: Catalog, view: CatalogView, rest: str, event: Event, sender: Sender) -> Place:
-    data = event.data
+def _find_app(catalog: Catalog, rest: str, wanted: Wanted, at_s: int, sender: Sender) -> Place:
+    del at_s
+    view = catalog.view()
+    _, environment_name, consumer_name, method, path = wanted
     app = view.apps.get(_number(rest, "app"))
     if app is None or app.deleted_at_s is not None or not _reaches(sender, app.organization):
         raise _unknown(f"app {rest}")
-    for name in _DIMENSIONS:
-        text = getattr(data, name)
-        if text is not None and _CONTROL.search(text):
-            raise RefusedError(RejectReason.INVALID, f"data.{name} holds a control character")
-    if (data.method is None) != (data.path is None):
+    if (method is None) != (path is None):
         raise RefusedError(RejectReason.INVALID, "data.method and data.path go together")
     environment = consumer = None
-    if data.environment is not None:
-        environment = catalog.enter_environment(app.id, data.environment)
+    if environment_name is not None:
+        environment = catalog.enter_environment(app.id, environment_name)
         _require(environment, f"environments of app {app.id}")
-    if data.consumer is not None:
-        consumer = catalog.enter_consumer(app.id, data.consumer)
+    if consumer_name is not None:
+        consumer = catalog.enter_consumer(app.id, consumer_name)
         _require(consumer, f"consumers of app {app.id}")
-    method = None if data.method is None else data.method.upper()
-    key = SeriesKey(Kind.APP, str(app.id), environment, consumer, method, data.path)
+    key = SeriesKey(Kind.APP, str(app.id), environment, consumer, method and method.upper(), path)
     if key not in view.series_by_key and catalog.series_count(app.id) >= SERIES_PER_APP:
         _require(None, f"endpoints of app {app.id} (send route templates such as /items/{{id}}, not raw paths)")
     return Place(key, app.organization)
@@ -160,4 +169,6 @@ def _reaches(sender: Sender, organization: str) -> bool:
     return sender.project is None and sender.organization in (None, organization)
 
 
-_FINDERS = {"server": _find_server, "vpn": _find_vpn, "app": _find_app, "space": _find_space}
+_FINDERS: dict[str, Callable[[Catalog, str, Wanted, int, Sender], Place]] = {
+    "server": _find_server, "vpn": _find_vpn, "app": _find_app, "space": _find_space,
+}

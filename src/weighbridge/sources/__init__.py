@@ -7,3 +7,6 @@ SOURCES: dict[str, str] = {
     "host": "this machine's own interfaces, from the kernel's counters",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
+
+SETTINGS: dict[str, str] = {}
+"""Name of a section [[sources.NAME]] in weighbridge.toml → the class of its settings, `module:Class`: a msgspec struct."""

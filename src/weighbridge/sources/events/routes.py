@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from weighbridge.http.delivery import deliver
 from weighbridge.http.failures import TooLargeError, UnreadableBodyError, WrongContentTypeError
 from weighbridge.http.route import Answer, Documented, Route
-from weighbridge.measurement import MAX_AMOUNT, MAX_DURATION_S, MAX_NAME, Receipt, RejectReason
+from weighbridge.measurement import MAX_AMOUNT, MAX_DURATION_S, MAX_NAME, RejectReason
 from weighbridge.metering.accept import Batch
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import Scope
@@ -33,55 +32,12 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
-class Mailbox:
-    """Hands answers from the writer thread to an event loop, waking it once for all that came together."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._waiting: deque[tuple[asyncio.Future[Receipt], Receipt | Exception]] = deque()
-        self._woken = False
-
-    def post(self, future: asyncio.Future[Receipt], answer: Receipt | Exception) -> None:
-        """Called from the writer thread; `future` is resolved on the loop soon after."""
-        self._waiting.append((future, answer))
-        if not self._woken:
-            self._woken = True
-            self.loop.call_soon_threadsafe(self._deliver)
-
-    def _deliver(self) -> None:
-        self._woken = False  # before emptying: what comes from now on wakes the loop again
-        while self._waiting:
-            future, answer = self._waiting.popleft()
-            if future.done():  # the sender went away
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-
-_mailboxes: dict[int, Mailbox] = {}
-
-
-def _mailbox() -> Mailbox:
-    loop = asyncio.get_running_loop()
-    box = _mailboxes.get(id(loop))
-    if box is None or box.loop is not loop:
-        for key in [key for key, old in _mailboxes.items() if old.loop.is_closed()]:
-            del _mailboxes[key]
-        box = _mailboxes[id(loop)] = Mailbox(loop)
-    return box
-
-
 async def post_events(call: Call) -> Answer:
     """Takes a body of events; the answer is sent after the fsync."""
     decoded = _decode(call)
     sender = Sender(call.who.organization, call.who.project)
-    box = _mailbox()
-    future: asyncio.Future[Receipt] = box.loop.create_future()
     batch = Batch(decoded.events, sender, decoded.indexes, decoded.refused)
-    call.services.intake.submit(batch, lambda answer: box.post(future, answer))
-    return Answer(200, _encode(await future))
+    return Answer(200, _encode(await deliver(call.services.intake, batch)))
 
 
 def _decode(call: Call) -> Decoded:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select
 
+from weighbridge.model import Endpoint, WriteToken
 from weighbridge.storage.catalog import tables
 from weighbridge.storage.catalog.kinds import KINDS, Book, Held, Key, KindSpec
 
@@ -30,6 +31,10 @@ def load(connection: Connection) -> Book:
         enter_key(book, tables.key_from(row))
     columns = [column for column in tables.series.columns if column.name != "digest"]
     enter_series(book, [tables.series_from(row) for row in connection.execute(select(*columns).order_by("id"))])
+    for row in connection.execute(select(tables.endpoints).order_by("id")):
+        book.view.endpoints_of.setdefault(row.app, {})[Endpoint(row.method, row.path)] = row.id
+    for row in connection.execute(select(tables.write_tokens).where(tables.write_tokens.c.revoked_at_s.is_(None))):
+        enter_write_token(book, WriteToken(row.id, row.sha256, row.app, row.name, row.created_at_s))
     book.numbers = {row.kind: row.last for row in connection.execute(select(tables.numbers))}
     return book
 
@@ -234,6 +239,19 @@ def enter_key(book: Book, key: ApiKey, *, is_revoked: bool = False) -> None:
         book.view.keys_by_sha256.pop(key.sha256, None)
     else:
         book.view.keys_by_sha256[key.sha256] = key
+
+
+def enter_endpoints(book: Book, app: int, added: Mapping[Endpoint, int]) -> None:
+    """The endpoints are in the view."""
+    book.view.endpoints_of[app] = {**book.view.endpoints_of.get(app, {}), **added}
+
+
+def enter_write_token(book: Book, token: WriteToken, *, is_revoked: bool = False) -> None:
+    """The token is in the view, or out of it."""
+    if is_revoked:
+        book.view.write_tokens_by_sha256.pop(token.sha256, None)
+    else:
+        book.view.write_tokens_by_sha256[token.sha256] = token
 
 
 def enter_series(book: Book, entries: Iterable[Series]) -> None:

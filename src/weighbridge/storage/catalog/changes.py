@@ -199,6 +199,8 @@ class Draft:
             fields[spec.parent_field] = entry.parent
         if spec.name == "server":
             fields["placements"] = self._first_placements(entry, gone)
+        if spec.tells_creation:
+            fields["created_at_s"] = gone.item.created_at_s if gone else self.now_s
         item = spec.type(**fields)
         self.put(spec, item, where=entry.where)
         key: Key = spec.key(item)

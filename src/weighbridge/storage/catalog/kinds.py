@@ -87,6 +87,11 @@ class KindSpec:
         """Whether the object itself says that it is deleted; else deleted ones are kept outside the view."""
         return "deleted_at_s" in self.type.__struct_fields__
 
+    @property
+    def tells_creation(self) -> bool:
+        """Whether the object itself says when it was made."""
+        return "created_at_s" in self.type.__struct_fields__
+
     def key(self, item: Item) -> Key:
         """What the view finds this object by."""
         return (item.vpn, item.id) if self.name == "peer" else item.id
@@ -194,6 +199,10 @@ ENVIRONMENTS_PER_APP = 100
 """Environments that an app may have: prod, staging, a branch each; more is a sender that puts an id there."""
 CONSUMERS_PER_APP = 10_000
 """Consumers that an app may have: each is a dimension of its series."""
+ENDPOINTS_PER_APP = 10_000
+"""Endpoints that the list of an app's may hold: far more than any API has routes."""
+WRITE_TOKENS_PER_APP = 1_000
+"""Write tokens that an app may have at once: one for each of its deployments, and then some."""
 LIMITS: Mapping[str, int] = {"environment": ENVIRONMENTS_PER_APP, "consumer": CONSUMERS_PER_APP}
 FIRST_NUMBER = 1_000_000
 """Numbers that the catalog gives out begin here, so that files may say 1, 2, 3 without meeting one of them."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+import msgspec
 from sqlalchemy import URL, Engine, bindparam, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
@@ -22,7 +23,7 @@ from weighbridge.domain.errors import (
 from weighbridge.model import CatalogView, Consumer, Environment, Kind, Series, SeriesKey
 from weighbridge.storage.catalog import apply as documents
 from weighbridge.storage.catalog import book as books
-from weighbridge.storage.catalog import keys, objects, tables
+from weighbridge.storage.catalog import keys, objects, sightings, tables, write_tokens
 from weighbridge.storage.catalog.kinds import KINDS, LIMITS, Book, Held, Item, KindSpec
 from weighbridge.storage.catalog.migrate import migrate
 from weighbridge.storage.catalog.sight import key_of, parent_spec, visible
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
     from weighbridge.http.route import Principal
-    from weighbridge.model import Key
+    from weighbridge.model import Endpoint, Key, WriteToken
     from weighbridge.ports import Clock
     from weighbridge.storage.catalog.changes import Created, Draft, Plan
 
@@ -99,6 +100,7 @@ class SqlCatalog:
             msg = f"all {MAX_SERIES} numbers of series are given out"
             raise StorageError(msg)
         made = [Series(number, key, polled) for number, key in enumerate(new, first)]
+        endpoints = sightings.endpoints_of_series(new)
         raised = [
             Series(known[key].id, key, polled=True)
             for key in wanted if polled and key in known and not known[key].polled
@@ -106,7 +108,9 @@ class SqlCatalog:
         if not made and not raised:
             return
         numbers = {**self._book.numbers, "series": first + len(new) - 1}
+        sighted = sightings.number_endpoints(self._book, endpoints, numbers)
         with self._transaction() as connection:
+            sightings.write_endpoints(connection, sighted)
             if made:
                 connection.execute(tables.series.insert(), [tables.series_row(series) for series in made])
             if raised:
@@ -115,6 +119,8 @@ class SqlCatalog:
                 connection.execute(statement, [{"b_id": series.id} for series in raised])
             books.write_numbers(connection, self._book.numbers, numbers)
         self._book.numbers = numbers
+        for app, added in sighted.items():
+            books.enter_endpoints(self._book, app, added)
         books.enter_series(self._book, made + raised)
         self._book.view.version += 1
 
@@ -140,11 +146,52 @@ class SqlCatalog:
             held = self._book.gone_namesake(spec, app, name)
             if held is None:
                 number = self._book.next_number(spec, numbers)
-                made = Environment(number, app, name) if spec.name == "environment" else Consumer(number, app, name)
-                held = Held(made)
+                kind = Environment if spec.name == "environment" else Consumer
+                held = Held(kind(number, app, name, created_at_s=self.now_s()))
             self.commit({spec.name: {held.item.id: Held(held.item)}}, numbers)
             found: int = held.item.id
             return found
+
+    def enter_endpoints(self, app: int, endpoints: Sequence[Endpoint]) -> None:
+        """The endpoints are in the list of the app's, made on first sight; those beyond its bound are passed over."""
+        known = self._book.view.endpoints_of.get(app, {})
+        if all(endpoint in known for endpoint in endpoints):
+            return
+        with self._lock:
+            numbers = dict(self._book.numbers)
+            sighted = sightings.number_endpoints(self._book, {app: endpoints}, numbers)
+            with self._transaction() as connection:
+                sightings.write_endpoints(connection, sighted)
+                books.write_numbers(connection, self._book.numbers, numbers)
+            self._book.numbers = numbers
+            for number, added in sighted.items():
+                books.enter_endpoints(self._book, number, added)
+            self._book.view.version += 1
+
+    def describe_app(self, app: int, framework: str) -> None:
+        """The app runs on this framework, as its client says."""
+        known = self._book.view.apps.get(app)
+        if known is None or known.framework == framework:
+            return
+        with self._lock:
+            item = msgspec.structs.replace(self._book.view.apps[app], framework=framework)
+            self.commit({"app": {app: Held(item, item.deleted_at_s)}}, dict(self._book.numbers))
+
+    def describe_consumers(self, app: int, described: Mapping[str, tuple[str | None, str | None]]) -> None:
+        """Consumers by identifier have this name and group (None: as it was), and are made where new, up to the bound."""
+        numbers = {identifier: self.enter_consumer(app, identifier) for identifier in described}
+        with self._lock:
+            changed = {}
+            for identifier, (name, group) in described.items():
+                number = numbers[identifier]
+                item = None if number is None else self._book.view.consumers.get(number)
+                if item is None:
+                    continue
+                new = msgspec.structs.replace(item, name=name or item.name, group=group or item.group)
+                if new != item:
+                    changed[item.id] = Held(new)
+            if changed:
+                self.commit({"consumer": changed}, dict(self._book.numbers))
 
     def series_count(self, app: int) -> int:
         """How many series an app has."""
@@ -219,6 +266,28 @@ class SqlCatalog:
         """The API key opens nothing any more. NotVisibleError; ConflictError for the operator's own key."""
         with self._lock:
             self._keep_keys(revoked=(keys.revocable(self._book, key_id, who),))
+
+    def create_write_token(self, app: str, fields: object, who: Principal) -> tuple[WriteToken, str]:
+        """A new write token of an app, durable at return, and its secret. Errors as in create_object."""
+        with self._lock:
+            token, secret = write_tokens.draft_write_token(self._book, app, fields, who, self.now_s())
+            with self._transaction() as connection:
+                connection.execute(tables.write_tokens.insert().values(msgspec.structs.asdict(token)))
+            books.enter_write_token(self._book, token)
+            return token, secret
+
+    def list_write_tokens(self, app: str, who: Principal) -> list[WriteToken]:
+        """The write tokens of an app that are in force, by id. NotVisibleError."""
+        return write_tokens.select_write_tokens(self._book, app, who)
+
+    def revoke_write_token(self, app: str, token_id: str, who: Principal) -> None:
+        """The token lets nothing in any more. NotVisibleError."""
+        with self._lock:
+            token = write_tokens.find_write_token(self._book, app, token_id, who)
+            table = tables.write_tokens
+            with self._transaction() as connection:
+                connection.execute(table.update().where(table.c.id == token.id).values(revoked_at_s=self.now_s()))
+            books.enter_write_token(self._book, token, is_revoked=True)
 
     def admin_key(self, secret: str) -> None:
         """The operator's key is this secret, durably; the one before opens nothing any more."""

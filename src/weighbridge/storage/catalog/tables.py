@@ -21,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
 )
 
 from weighbridge.model import Allowance, Endpoint, Key, Kind, Placement, Quota, Scope, Series, SeriesKey
@@ -28,7 +29,7 @@ from weighbridge.model import Allowance, Endpoint, Key, Kind, Placement, Quota, 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-REVISION = "0001"
+REVISION = "0002"
 """The newest migration in migrations/versions: a store that says so needs no Alembic at start."""
 
 Item = Any
@@ -41,6 +42,10 @@ metadata = MetaData()
 
 def _deleted() -> Column[int]:
     return Column("deleted_at_s", BigInteger)
+
+
+def _created() -> Column[int]:
+    return Column("created_at_s", BigInteger, nullable=False, server_default="0")
 
 
 def _unique_alive(table: Table, *columns: str) -> None:
@@ -129,7 +134,17 @@ apps = Table(
     Column("organization", ForeignKey("organizations.id"), nullable=False),
     Column("name", String, nullable=False),
     Column("client_id", String),
+    Column("framework", String),
+    _created(),
     _deleted(),
+)
+endpoints = Table(
+    "endpoints", metadata,
+    _number(),
+    Column("app", ForeignKey("apps.id"), nullable=False),
+    Column("method", String, nullable=False),
+    Column("path", String, nullable=False),
+    UniqueConstraint("app", "method", "path"),
 )
 excluded_endpoints = Table(
     "excluded_endpoints", metadata,
@@ -143,6 +158,7 @@ environments = Table(
     _number(),
     Column("app", ForeignKey("apps.id"), nullable=False),
     Column("name", String, nullable=False),
+    _created(),
     _deleted(),
 )
 consumers = Table(
@@ -152,6 +168,7 @@ consumers = Table(
     Column("identifier", String, nullable=False),
     Column("name", String),
     Column("group", String),
+    _created(),
     _deleted(),
 )
 spaces = Table(
@@ -177,6 +194,15 @@ keys = Table(
     Column("project", ForeignKey("projects.id")),
     Column("created_at_s", BigInteger, nullable=False),
     Column("expires_at_s", BigInteger),
+    Column("revoked_at_s", BigInteger),
+)
+write_tokens = Table(
+    "write_tokens", metadata,
+    Column("id", String, primary_key=True),
+    Column("sha256", String, nullable=False, unique=True),
+    Column("app", ForeignKey("apps.id"), nullable=False),
+    Column("name", String),
+    Column("created_at_s", BigInteger, nullable=False),
     Column("revoked_at_s", BigInteger),
 )
 series = Table(

@@ -26,6 +26,8 @@ from weighbridge.storage.journal.lock import hold
 from weighbridge.storage.journal.tables import NEW
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from weighbridge.ports import CounterKey
 
 COUNTERS_CACHED = 65_536
@@ -143,7 +145,9 @@ class SqliteJournal:
         """Take back claims that are not appended; ids that are appended stay."""
         self._ids.release(key_hi, key_lo)
 
-    def append(self, measurements: np.ndarray, counters: dict[CounterKey, CounterState]) -> Mark:
+    def append(
+        self, measurements: np.ndarray, counters: dict[CounterKey, CounterState], cuts: Sequence[int] = ()
+    ) -> Mark:
         """One synced transaction; see ports.Journal. Every id claimed by then is in a batch or released before long.
 
         ValueError, and nothing is kept, if an id was not claimed. DiskFullError, StorageError: nothing is kept, the
@@ -151,8 +155,9 @@ class SqliteJournal:
         """
         with self._writing:
             ids = self._ids.begin(*_keys(measurements))
+            parts = np.split(measurements, cuts) if cuts else [measurements]
             try:
-                place = self._commit(measurements, ids, counters)
+                place = self._commit(parts, ids, counters)
             except BaseException:
                 self._ids.drop()
                 raise
@@ -162,23 +167,25 @@ class SqliteJournal:
                 self._remember(key, state)
             return place.mark
 
-    def _commit(self, measurements: np.ndarray, ids: int, counters: dict[CounterKey, CounterState]) -> _Place:
-        """The batch and the counters are on disk, and where that is. Without measurements no row is made."""
+    def _commit(
+        self, parts: Sequence[np.ndarray], ids: int, counters: dict[CounterKey, CounterState]
+    ) -> _Place:
+        """The batch, a row a part, and the counters are on disk, and where that is. Without measurements: no row."""
         newest = self._newest
-        events = len(measurements)
-        if events:
-            position = newest.mark.position + 1
-            totals = _sum_of(newest.mark.totals, codec.batch_totals(measurements))
-            newest = _Place(Mark(position, totals), newest.ids + ids)
+        inserts: list[tuple[_Place, np.ndarray]] = []
+        for part in parts:
+            if len(part):
+                newest = self._after(newest, part, ids if len(parts) == 1 else len(_keys(part)[0]))
+                inserts.append((newest, part))
         with faults.told(self._folder):
-            if not counters:  # a statement by itself is a transaction, and spares two round trips
-                if events:
-                    self._insert(newest, measurements)
+            if not counters and len(inserts) < 2:  # noqa: PLR2004  a statement by itself is a transaction
+                for place, part in inserts:
+                    self._insert(place, part)
                 return newest
             self._writer.execute("BEGIN IMMEDIATE")
             try:
-                if events:
-                    self._insert(newest, measurements)
+                for place, part in inserts:
+                    self._insert(place, part)
                 states = [(*key, _encode_state(state)) for key, state in counters.items()]
                 self._writer.executemany(_UPSERT_COUNTER, states)
                 self._writer.execute("COMMIT")
@@ -186,6 +193,11 @@ class SqliteJournal:
                 self._roll_back()
                 raise
         return newest
+
+    @staticmethod
+    def _after(place: _Place, part: np.ndarray, ids: int) -> _Place:
+        totals = _sum_of(place.mark.totals, codec.batch_totals(part))
+        return _Place(Mark(place.mark.position + 1, totals), place.ids + ids)
 
     def _insert(self, place: _Place, measurements: np.ndarray) -> None:
         blob = codec.encode(measurements, place.mark.position)

@@ -1,0 +1,66 @@
+"""The section [sources] of weighbridge.toml: each source's tables, read by that source's own settings class.
+
+Imported only where a file has such a section: the classes need more than the standard library.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from weighbridge.domain.errors import InvalidInputError
+from weighbridge.sources import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MAX_TABLES = 1_000
+"""Tables of one source: a log or a device each; more belongs on several machines."""
+
+Tables = dict[str, tuple[Any, ...]]
+"""By source, in the order of the file."""
+
+
+def read_sources(section: object, folder: Path, file: str) -> tuple[Tables, list[str]]:
+    """The tables of [sources], and what is wrong, a sentence each. Relative paths in them start at `folder`."""
+    if not isinstance(section, dict):
+        return {}, [f"{file}: sources must be a section; write [[sources.log]] on a line of its own"]
+    found: Tables = {}
+    faults: list[str] = []
+    for name, tables in section.items():
+        where = f"{file}: sources.{name}"
+        if name not in SETTINGS:
+            near = get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(SETTINGS)}"
+            faults.append(f"{where}: there is no such source{hint}")
+        elif not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+            faults.append(f"{where}: must be a list of tables; write [[sources.{name}]] above each")
+        elif len(tables) > MAX_TABLES:
+            faults.append(f"{where}: {len(tables)} tables; {MAX_TABLES} are the most")
+        else:
+            found[name] = _read_tables(name, tables, folder, where, faults)
+    return found, faults
+
+
+def _read_tables(
+    name: str, tables: list[Mapping[str, Any]], folder: Path, where: str, faults: list[str]
+) -> tuple[Any, ...]:
+    module, _, kind_name = SETTINGS[name].partition(":")
+    kind = getattr(import_module(module), kind_name)
+    read = []
+    for number, table in enumerate(tables, 1):
+        try:
+            settings = msgspec.convert(table, kind)
+            read.append(settings.placed(folder) if hasattr(settings, "placed") else settings)
+        except (msgspec.ValidationError, InvalidInputError) as error:
+            faults.append(f"{where}, table {number}: {error}")
+    return tuple(read)
+
+
+def show_source(settings: object) -> str:
+    """A table's settings as a text for people."""
+    return msgspec.json.encode(settings).decode()
