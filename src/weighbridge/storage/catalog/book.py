@@ -118,6 +118,19 @@ def orphaned_keys(book: Book, changes: Changes) -> list[ApiKey]:
     ] if gone else []
 
 
+def orphaned_write_tokens(book: Book, changes: Changes) -> list[WriteToken]:
+    """The write tokens whose app these changes delete."""
+    gone = {key for key, held in changes.get("app", {}).items() if not held.is_alive}
+    return [token for token in book.view.write_tokens_by_sha256.values() if token.app in gone] if gone else []
+
+
+def revoke_write_tokens(connection: Connection, tokens: Iterable[WriteToken], now_s: int) -> None:
+    """The revocations are in the database."""
+    table = tables.write_tokens
+    for token in tokens:
+        connection.execute(table.update().where(table.c.id == token.id).values(revoked_at_s=now_s))
+
+
 def write_keys(
     connection: Connection, new: ApiKey | None, old: ApiKey | None, revoked: Iterable[str], now_s: int
 ) -> None:

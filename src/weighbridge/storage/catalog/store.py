@@ -20,6 +20,7 @@ from weighbridge.domain.errors import (
     InvalidInputError,
     StorageError,
 )
+from weighbridge.measurement import MAX_NAME
 from weighbridge.model import CatalogView, Consumer, Environment, Kind, Series, SeriesKey
 from weighbridge.storage.catalog import apply as documents
 from weighbridge.storage.catalog import book as books
@@ -179,11 +180,11 @@ class SqlCatalog:
 
     def describe_consumers(self, app: int, described: Mapping[str, tuple[str | None, str | None]]) -> None:
         """Consumers by identifier have this name and group (None: as it was), and are made where new, up to the bound."""
-        numbers = {identifier: self.enter_consumer(app, identifier) for identifier in described}
+        numbers = {each: self.enter_consumer(app, each) for each in described if 0 < len(each) <= MAX_NAME}
         with self._lock:
             changed = {}
-            for identifier, (name, group) in described.items():
-                number = numbers[identifier]
+            for identifier, number in numbers.items():
+                name, group = described[identifier]
                 item = None if number is None else self._book.view.consumers.get(number)
                 if item is None:
                     continue
@@ -284,9 +285,8 @@ class SqlCatalog:
         """The token lets nothing in any more. NotVisibleError."""
         with self._lock:
             token = write_tokens.find_write_token(self._book, app, token_id, who)
-            table = tables.write_tokens
             with self._transaction() as connection:
-                connection.execute(table.update().where(table.c.id == token.id).values(revoked_at_s=self.now_s()))
+                books.revoke_write_tokens(connection, [token], self.now_s())
             books.enter_write_token(self._book, token, is_revoked=True)
 
     def admin_key(self, secret: str) -> None:
@@ -323,17 +323,22 @@ class SqlCatalog:
     def commit(self, changes: books.Changes, numbers: dict[str, int]) -> None:
         """The changes are on disk and then in the view; the caller holds the lock since it looked.
 
-        Keys of organizations and projects that are deleted are revoked: what comes back later comes back without them.
+        Keys of organizations and projects that are deleted are revoked, and write tokens of apps: what comes back later
+        comes back without them.
         """
         revoked = books.orphaned_keys(self._book, changes)
+        tokens = books.orphaned_write_tokens(self._book, changes)
         with self._transaction() as connection:
             books.write(connection, self._book, changes)
             books.write_keys(connection, None, None, [key.id for key in revoked], self.now_s())
+            books.revoke_write_tokens(connection, tokens, self.now_s())
             books.write_numbers(connection, self._book.numbers, numbers)
         self._book.numbers = numbers
         books.enter(self._book, changes)
         for key in revoked:
             books.enter_key(self._book, key, is_revoked=True)
+        for token in tokens:
+            books.enter_write_token(self._book, token, is_revoked=True)
         self._book.view.version += 1
 
     @contextmanager

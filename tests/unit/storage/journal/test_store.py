@@ -328,3 +328,37 @@ def test_a_closed_journal_says_so(opened, call: Callable[[SqliteJournal], object
     journal.close()
     with pytest.raises(StorageError, match="closed"):
         call(journal)
+
+
+def test_a_batch_that_is_cut_stands_in_several_rows_of_one_transaction(opened, batch) -> None:
+    journal = opened()
+    measurements = batch(10)
+    claim(journal, measurements)
+    assert journal.append(measurements, {KEY: state(1)}, [3, 9]) == Mark(3, Totals(10, 100, 0, 10))
+    rows = list(journal.read(0, 99))
+    assert [len(row.measurements) for row in rows] == [3, 6, 1]
+    assert np.concatenate([row.measurements for row in rows]).tolist() == measurements.tolist()
+    assert rows[1].mark == Mark(2, Totals(9, 90, 0, 9))
+    assert journal.check() == []
+    reopened = opened()
+    assert (reopened.mark(), reopened.counter(KEY), reopened.check()) == (rows[-1].mark, state(1), [])
+
+
+def test_of_a_batch_that_is_cut_nothing_is_kept_when_its_last_row_fails(opened, batch, monkeypatch) -> None:
+    journal = opened()
+    measurements = batch(10)
+    claim(journal, measurements)
+    insert = journal._insert
+
+    def full(place, part):
+        if place.mark.position == 3:
+            raise DiskFullError("no room")
+        insert(place, part)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_insert", full)
+        with pytest.raises(DiskFullError):
+            journal.append(measurements, {KEY: state(1)}, [3, 9])
+    assert (journal.mark(), list(journal.read(0, 99)), journal.counter(KEY)) == (Mark(), [], None)
+    assert claim(journal, measurements) == [0] * 10  # free for the retry
+    assert journal.append(measurements, {}, [3, 9]).position == 3
