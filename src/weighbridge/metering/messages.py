@@ -30,6 +30,7 @@ from weighbridge.measurement import (
 from weighbridge.metering.counting import LARGEST_PART, Row, advance_counter
 from weighbridge.metering.identity import identity, identity_prefix, key_low, reading_content
 from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
+from weighbridge.metering.spreading import SLOT_US
 from weighbridge.metering.subjects import RefusedError
 from weighbridge.ports import CounterState
 
@@ -48,7 +49,6 @@ MAX_METHOD = 32
 """Longest method, in characters."""
 
 _KNOWN, _CHANGED = 1, 2  # what the index says of an id
-_SLOT_US = 300_000_000
 
 
 class Figure(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -127,6 +127,13 @@ class MessageJob:
         """Figure `at` is not kept."""
         self.refused.append(Rejection(at, self.message.id, code, detail))
 
+    def refuse_all(self, code: RejectReason, detail: str) -> None:
+        """Nothing of the message is kept."""
+        self.accepted = self.duplicates = 0
+        self.refused = []
+        for at in range(len(self.message.figures)):
+            self.refuse(at, code, detail)
+
 
 class Kept(Protocol):
     """Where rows and states wait for the transaction: a portion of metering/accept.py."""
@@ -179,6 +186,9 @@ class _Taking:
 
 def _take(taking: _Taking) -> None:
     job, message = taking.job, taking.job.message
+    if len(message.figures) > MAX_FIGURES:
+        job.refuse_all(RejectReason.TOO_MANY, f"more than {MAX_FIGURES:,} figures at once; send them in several requests")
+        return
     key = _identify(message)
     if key is not None:
         known = taking.journal.known(*key)
@@ -186,8 +196,7 @@ def _take(taking: _Taking) -> None:
             job.duplicates = len(message.figures)
             return
         if known == _CHANGED:
-            for at in range(len(message.figures)):
-                job.refuse(at, RejectReason.CONFLICT, CONFLICT_DETAIL)
+            job.refuse_all(RejectReason.CONFLICT, CONFLICT_DETAIL)
             return
     since_us = _advance_beat(taking)
     for at in _in_order(message.figures):
@@ -195,7 +204,15 @@ def _take(taking: _Taking) -> None:
     if job.refused and message.is_whole:
         job.accepted = job.duplicates = 0
         return
+    if sum(_slots(row) for row in taking.rows) > SLOTS_A_MESSAGE:
+        job.refuse_all(RejectReason.TOO_MANY, f"its stretches touch more than {SLOTS_A_MESSAGE:,} slots of 5 minutes")
+        return
     _keep(taking, key)
+
+
+def _slots(row: Row) -> int:
+    _, _, start_us, end_us, *_ = row
+    return (end_us - start_us) // SLOT_US + 1
 
 
 def _identify(message: Message) -> tuple[int, int] | None:
