@@ -18,6 +18,7 @@ from weighbridge.dialects import DIALECTS
 from weighbridge.dialects.altostrat.routes import make_dialect as make_altostrat
 from weighbridge.dialects.native.routes import native_dialect
 from weighbridge.http.jwt import JwtSettings
+from weighbridge.http.metrics import IntakeCounts
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
 from weighbridge.metering.fold import catch_up
@@ -91,6 +92,7 @@ class Application:
             clock=self._clock,
             health=self,
         )
+        self.services.metrics.registry.register(IntakeCounts(self._intake))
         self._jobs = Jobs(self._table(), time.monotonic)
         served = dialects(self.settings)
         self.app: App = make_app(self.services, served, settings=_http_settings(self.settings, served))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from weighbridge.metering.intake import Intake
+
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Upper bounds of the histogram: fine around the targets of 15 and 50 ms."""
 
@@ -49,6 +51,26 @@ class RequestCounts:
         for route, buckets in list(self._durations.items()):
             durations.add_metric([route], _cumulative(buckets), self._seconds.get(route, 0.0))
         yield durations
+
+
+class IntakeCounts:
+    """What became of usage at the intake; a Prometheus collector."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures as Prometheus reads them."""
+        taken = CounterMetricFamily("weighbridge_usage", "Events and figures, by what became of them", labels=["outcome"])
+        for outcome, count in sorted(self._intake.outcomes().items()):
+            taken.add_metric([outcome], count)
+        yield taken
+        coarser = CounterMetricFamily(
+            "weighbridge_usage_coarser", "Figures counted without a name that is over its app's bound", labels=["without"]
+        )
+        for what, count in sorted(self._intake.coarser().items()):
+            coarser.add_metric([what], count)
+        yield coarser
 
 
 def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import BusyError
@@ -41,6 +41,7 @@ class Intake:
         self._queued = 0
         self._wake = threading.Condition()
         self._closing = False
+        self._outcomes: Counter[str] = Counter()  # the writer's alone
         self._unfolded: deque[tuple[int, int]] = deque()  # (position, when it was journaled in µs), oldest first
         self._writer = threading.Thread(target=self._run, name="intake", daemon=True)
         self._writer.start()
@@ -83,6 +84,14 @@ class Intake:
             raise answers[0]
         return answers[0]
 
+    def outcomes(self) -> dict[str, int]:
+        """How many events and figures were accepted, known already, or refused by each reason, since the start."""
+        return dict(self._outcomes)
+
+    def coarser(self) -> dict[str, int]:
+        """How many lookups of messages left out a name that is over its app's bound, by what was left out."""
+        return dict(self._places.coarser)
+
     def watermark_us(self) -> int:
         """The newest instant such that everything accepted before it is in every answer."""
         now_us = self._clock.now_us()
@@ -112,7 +121,15 @@ class Intake:
                     job.done(error)
             else:
                 for job in jobs:
-                    job.done(job.receipt())
+                    receipt = job.receipt()
+                    self._count(receipt)
+                    job.done(receipt)
+
+    def _count(self, receipt: Receipt) -> None:
+        self._outcomes["accepted"] += receipt.accepted
+        self._outcomes["duplicate"] += receipt.duplicates
+        for refusal in receipt.rejected:
+            self._outcomes[refusal.code.value] += 1
 
     def _next_jobs(self) -> list[Job | MessageJob]:
         """Everything queued, up to a commit's bound; waits for the first. Empty: closed and drained."""

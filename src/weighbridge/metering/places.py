@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TypeAlias
 
 from weighbridge.measurement import RejectReason
@@ -32,6 +33,7 @@ class Places:
         self._moved: dict[str, Server] = {}
         self._known: dict[Sender, dict[Wanted, Located]] = {}
         self._count = 0
+        self.coarser: Counter[str] = Counter()  # what was left out of figures, each time that it was looked up
 
     def find(self, events: Sequence[Event], sender: Sender) -> Found:
         """The series of each event and its organization; on the right if some have none, with the reason in its place."""
@@ -55,10 +57,11 @@ class Places:
         return found
 
     def _find_coarser(self, wanted: Wanted, at_s: int, sender: Sender, refusal: RefusedError) -> Located | RefusedError:
-        for coarser in _coarser(wanted):
+        for what, coarser in _coarser(wanted):
             exact, mixed = self._look_up([coarser], lambda: [at_s], sender)
             found = (exact or mixed or [refusal])[0]
             if not isinstance(found, RefusedError):
+                self.coarser[what] += 1
                 return found
         return refusal
 
@@ -107,13 +110,13 @@ class Places:
         return learned
 
 
-def _coarser(wanted: Wanted) -> Iterator[Wanted]:
+def _coarser(wanted: Wanted) -> Iterator[tuple[str, Wanted]]:
     """Without the consumer, without the endpoint, without both, without anything but the subject."""
     subject, environment, consumer, method, path = wanted
-    yield subject, environment, None, method, path
-    yield subject, environment, consumer, None, None
-    yield subject, environment, None, None, None
-    yield subject, None, None, None, None
+    yield "consumer", (subject, environment, None, method, path)
+    yield "endpoint", (subject, environment, consumer, None, None)
+    yield "consumer and endpoint", (subject, environment, None, None, None)
+    yield "everything", (subject, None, None, None, None)
 
 
 def _moved_servers(view: CatalogView) -> dict[str, Server]:

@@ -312,6 +312,12 @@ def test_catching_up_takes_all_that_is_there_however_small_its_portions(bench, m
     assert catch_up(bench.journal, bench.store) == bench.journal.mark()
 
 
+def test_every_outcome_is_counted(bench):
+    bench.take(usage(1), usage(2), usage(3, "server/nobody"))
+    bench.take(usage(1), usage(4, time=NOW + timedelta(hours=1)))
+    assert bench.intake.outcomes() == {"accepted": 2, "duplicate": 1, "unknown_subject": 1, "in_future": 1}
+
+
 def test_the_watermark_waits_for_the_fold(bench):
     assert bench.intake.watermark_us() == NOW_US
     bench.take(usage())
