@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from weighbridge.domain.counters import Outcome, Reading, advance
@@ -46,8 +46,8 @@ def advance_counter(
     counts whole over [since_us, at_us). RefusedError: out of order, or in conflict.
     """
     inward, outward = totals if len(totals) > 1 else (totals[0], None)
-    if state is None and from_start and since_us is not None and since_us < at_us:
-        state = CounterState(since_us, None if inward is None else 0, None if outward is None else 0, 64)
+    if from_start and since_us is not None and since_us < at_us:
+        state = _begun(state, since_us, inward, outward)
     step = advance(state, Reading(at_us, inward, outward, 64, since_us))
     if step.outcome is Outcome.DUPLICATE:
         return None
@@ -55,6 +55,17 @@ def advance_counter(
     columns = (0, 1) if len(totals) > 1 else (_REQUESTS, None)
     rows = rows_of(number, step, columns)
     return Counted(rows or [_seen(number, at_us, (inward, outward), columns)], step.state)
+
+
+def _begun(state: CounterState | None, since_us: int, inward: int | None, outward: int | None) -> CounterState:
+    """The state with a zero at its beginning for each direction that is read for the first time."""
+    if state is None:
+        return CounterState(since_us, None if inward is None else 0, None if outward is None else 0, 64)
+    if inward is not None and state.bytes_in_total is None and state.in_at_us is None:
+        state = replace(state, bytes_in_total=0, in_at_us=since_us)
+    if outward is not None and state.bytes_out_total is None and state.out_at_us is None:
+        state = replace(state, bytes_out_total=0, out_at_us=since_us)
+    return state
 
 
 def check_outcome(outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ identity stands for all of them, and they are kept together in one transaction o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -18,8 +18,6 @@ import numpy as np
 
 from weighbridge.measurement import (
     MAX_DURATION_S,
-    MAX_NAME,
-    MAX_PATH,
     MAX_TOTAL,
     MEASUREMENT,
     UNKNOWN,
@@ -41,14 +39,16 @@ if TYPE_CHECKING:
     from weighbridge.metering.subjects import Sender
     from weighbridge.ports import Catalog, CounterKey, Journal
 
-MAX_FIGURES = 200_000
-"""Most figures of one message: a body of 16 MiB holds fewer that say anything."""
+MAX_FIGURES = 100_000
+"""Most figures of one message: a body of 16 MiB holds fewer that say anything, and the intake's queue holds two such."""
 SLOTS_A_MESSAGE = 20_000_000
 """5-minute slots that the figures of one message may touch: 1,000 counters that start two months ago. It bounds disk."""
-MAX_METHOD = 32
-"""Longest method, in characters."""
+ROWS_A_MESSAGE = 500_000
+"""Rows that one message may become, 200 MB on the way. More than its figures come only of totals above 2^62, which are
+spread before they fit a column."""
 
 _KNOWN, _CHANGED = 1, 2  # what the index says of an id
+_FRESH, _USED = 0, 1     # epochs of a start's state: whether a beat has counted since
 
 
 class Figure(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -74,7 +74,10 @@ class Figure(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """An instance of a client told the time, `at_us`. `is_start`: it has just started, and counted nothing before."""
+    """An instance of a client told the time, `at_us`. `is_start`: it has just started, and counted nothing before.
+
+    The first beat after a start counts from it, any other from the beat before.
+    """
 
     subject: str
     instance: str
@@ -116,8 +119,8 @@ class MessageJob:
 
     @property
     def size(self) -> int:
-        """How much it weighs in queues, in figures."""
-        return len(self.message.figures) + 1
+        """How much it weighs in queues, in figures; one that is too large is let in to be refused by name."""
+        return min(len(self.message.figures), MAX_FIGURES) + 1
 
     def receipt(self) -> Receipt:
         """The answer."""
@@ -175,6 +178,17 @@ class _Taking:
     now_us: int
     rows: list[Row] = field(default_factory=list)
     states: dict[CounterKey, CounterState] = field(default_factory=dict)
+    slots: int = 0
+
+    def add(self, rows: list[Row]) -> None:
+        """More rows of the message."""
+        self.rows += rows
+        self.slots += sum((end_us - start_us) // SLOT_US + 1 for _, _, start_us, end_us, *_ in rows)
+
+    @property
+    def is_too_much(self) -> bool:
+        """Whether it is more than may be kept at once."""
+        return self.slots > SLOTS_A_MESSAGE or len(self.rows) > ROWS_A_MESSAGE
 
     def state(self, key: CounterKey) -> CounterState | None:
         """The newest state of a counter, those of this message and of this portion included."""
@@ -201,18 +215,13 @@ def _take(taking: _Taking) -> None:
     since_us = _advance_beat(taking)
     for at in _in_order(message.figures):
         _take_figure(taking, at, since_us)
+        if taking.is_too_much:
+            job.refuse_all(RejectReason.TOO_MANY, f"its stretches touch more than {SLOTS_A_MESSAGE:,} slots of 5 minutes")
+            return
     if job.refused and message.is_whole:
         job.accepted = job.duplicates = 0
         return
-    if sum(_slots(row) for row in taking.rows) > SLOTS_A_MESSAGE:
-        job.refuse_all(RejectReason.TOO_MANY, f"its stretches touch more than {SLOTS_A_MESSAGE:,} slots of 5 minutes")
-        return
     _keep(taking, key)
-
-
-def _slots(row: Row) -> int:
-    _, _, start_us, end_us, *_ = row
-    return (end_us - start_us) // SLOT_US + 1
 
 
 def _identify(message: Message) -> tuple[int, int] | None:
@@ -237,16 +246,25 @@ def _advance_beat(taking: _Taking) -> int | None:
     start_key = ("start", beat.subject, message.source, beat.instance)
     last, start = taking.state(last_key), taking.state(start_key)
     if beat.is_start:
-        if start is None or start.at_us < beat.at_us:
-            taking.states[start_key] = CounterState(beat.at_us, None, None, 64)
+        if start is None or start.at_us <= beat.at_us:
+            taking.states[start_key] = CounterState(beat.at_us, None, None, 64, _FRESH)
         return None
     if last is not None and beat.at_us <= last.at_us:
         return None  # an older one: it counts at its own time
-    if beat.at_us <= taking.now_us + AHEAD_US:  # a clock far ahead must not make all that follows "older"
-        taking.states[last_key] = CounterState(beat.at_us, None, None, 64)
-    known_us = [state.at_us for state in (last, start) if state is not None and state.at_us < beat.at_us]
-    since_us = max(known_us, default=None)
-    return since_us if since_us is not None and beat.at_us - since_us <= MAX_DURATION_S * 1_000_000 else None
+    if beat.at_us > taking.now_us + AHEAD_US:
+        return None  # a clock far ahead must not make all that follows "older"
+    taking.states[last_key] = CounterState(beat.at_us, None, None, 64)
+    before = [] if last is None else [last.at_us]
+    if start is not None and start.epoch == _FRESH:
+        taking.states[start_key] = replace(start, epoch=_USED)
+        before.append(start.at_us)
+    since_us = max((at_us for at_us in before if at_us < beat.at_us), default=None)
+    return since_us if since_us is not None and _may_spread(beat.at_us - since_us, len(message.figures)) else None
+
+
+def _may_spread(length_us: int, figures: int) -> bool:
+    """Whether so many figures may be spread over so long a time: beyond it they count where they were told, never not."""
+    return length_us <= MAX_DURATION_S * 1_000_000 and (length_us // SLOT_US + 1) * figures <= SLOTS_A_MESSAGE
 
 
 def _take_figure(taking: _Taking, at: int, since_us: int | None) -> None:
@@ -256,10 +274,10 @@ def _take_figure(taking: _Taking, at: int, since_us: int | None) -> None:
             raise place
         _check(figure, taking.now_us)
         if figure.counter is None:
-            taking.rows.append(_usage_row(figure, place[0], since_us))
+            taking.add([_usage_row(figure, place[0], since_us)])
             job.accepted += 1
         elif rows := _counter_rows(taking, figure, place[0]):
-            taking.rows += rows
+            taking.add(rows)
             job.accepted += 1
         else:
             job.duplicates += 1
@@ -281,10 +299,6 @@ def _check(figure: Figure, now_us: int) -> None:
         amount = getattr(figure, name)
         if amount is not None and not 0 <= amount <= largest:
             raise RefusedError(RejectReason.INVALID, f"{name} lies outside 0 to {largest}")
-    for name, most in (("environment", MAX_NAME), ("consumer", MAX_NAME), ("method", MAX_METHOD), ("path", MAX_PATH)):
-        text = getattr(figure, name)
-        if text is not None and not 0 < len(text) <= most:
-            raise RefusedError(RejectReason.INVALID, f"{name} has {len(text)} characters; 1 to {most} are allowed")
 
 
 def _usage_row(figure: Figure, number: int, since_us: int | None) -> Row:
@@ -303,6 +317,7 @@ def _counter_rows(taking: _Taking, figure: Figure, number: int) -> list[Row]:
     """The rows of a counter; none where it is known already. RefusedError: out of order, or in conflict."""
     message = taking.job.message
     rows: list[Row] = []
+    states: dict[CounterKey, CounterState] = {}
     sides = ((figure.counter or "", (figure.bytes_in, figure.bytes_out)), (f"{figure.counter}#requests", (figure.requests,)))
     for name, totals in sides:
         if all(total is None for total in totals):
@@ -314,8 +329,9 @@ def _counter_rows(taking: _Taking, figure: Figure, number: int) -> list[Row]:
         if found is None:
             continue
         if found.state is not None:
-            taking.states[key] = found.state
+            states[key] = found.state
         rows += found.rows
+    taking.states.update(states)  # both sides or none: a state that moved without its rows would lose bytes
     return rows
 
 

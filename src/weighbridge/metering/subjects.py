@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from weighbridge.measurement import RejectReason
+from weighbridge.measurement import MAX_NAME, MAX_PATH, RejectReason
 from weighbridge.model import Kind, SeriesKey
 
 if TYPE_CHECKING:
@@ -19,17 +19,22 @@ if TYPE_CHECKING:
     from weighbridge.ports import Catalog
 
 SERIES_PER_APP = 200_000
-"""Bound on environments x consumers x endpoints of one app: some 20 MB of memory, far above any real API."""
+"""Bound on environments x consumers x endpoints of one app: some 20 MB of memory, far above any real API. Beyond it there
+are still series without consumer and endpoint, one for each environment."""
 
 SERIES_PER_SPACE = 200_000
 """Bound on the assets that are told apart in one space."""
+
+MAX_METHOD = 32
+"""Longest method, in characters."""
 
 Wanted = tuple[str, str | None, str | None, str | None, str | None]
 """Subject, environment, consumer, method, path."""
 
 _DIMENSIONS = ("environment", "consumer", "method", "path")
 _DIMENSIONS_OF = {"app": _DIMENSIONS, "space": ("path",)}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LONGEST = (MAX_NAME, MAX_NAME, MAX_METHOD, MAX_PATH)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # lone surrogates: no store can hold them
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _FORMS = "server/ID, vpn/UUID, vpn/UUID/peer/ID, app/NUMBER or space/NUMBER"
 
@@ -66,11 +71,13 @@ def locate(catalog: Catalog, wanted: Wanted, at_s: int, sender: Sender) -> Place
     find = _FINDERS.get(kind)
     if find is None or not rest:
         raise RefusedError(RejectReason.INVALID, f"subject {subject!r} is none of {_FORMS}")
-    for name, text in zip(_DIMENSIONS, wanted[1:], strict=True):
+    for name, text, most in zip(_DIMENSIONS, wanted[1:], _LONGEST, strict=True):
         if text is None:
             continue
         if name not in _DIMENSIONS_OF.get(kind, ()):
             raise RefusedError(RejectReason.INVALID, f"data.{name} goes with a subject app/…, not with this one")
+        if not 0 < len(text) <= most:
+            raise RefusedError(RejectReason.INVALID, f"data.{name} has {len(text)} characters; 1 to {most} are allowed")
         if _CONTROL.search(text):
             raise RefusedError(RejectReason.INVALID, f"data.{name} holds a control character")
     return find(catalog, rest, wanted, at_s, sender)
@@ -133,7 +140,8 @@ def _find_space(catalog: Catalog, rest: str, wanted: Wanted, at_s: int, sender: 
     if space is None or space.deleted_at_s is not None or not _reaches(sender, space.organization):
         raise _unknown(f"space {rest}")
     key = SeriesKey(Kind.SPACE, str(space.id), path=wanted[-1])
-    if key not in view.series_by_key and len(view.series_of.get((Kind.SPACE, key.object), ())) >= SERIES_PER_SPACE:
+    known = view.series_of.get((Kind.SPACE, key.object), ())
+    if key.path is not None and key not in view.series_by_key and len(known) >= SERIES_PER_SPACE:
         _require(None, f"assets of space {space.id}")
     return Place(key, space.organization)
 
@@ -155,7 +163,8 @@ def _find_app(catalog: Catalog, rest: str, wanted: Wanted, at_s: int, sender: Se
         consumer = catalog.enter_consumer(app.id, consumer_name)
         _require(consumer, f"consumers of app {app.id}")
     key = SeriesKey(Kind.APP, str(app.id), environment, consumer, method and method.upper(), path)
-    if key not in view.series_by_key and catalog.series_count(app.id) >= SERIES_PER_APP:
+    is_fine = consumer is not None or path is not None  # an environment as a whole always has its series
+    if is_fine and key not in view.series_by_key and catalog.series_count(app.id) >= SERIES_PER_APP:
         _require(None, f"endpoints of app {app.id} (send route templates such as /items/{{id}}, not raw paths)")
     return Place(key, app.organization)
 
