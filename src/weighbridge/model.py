@@ -243,6 +243,7 @@ class CatalogView:
     spaces: dict[int, Space] = field(default_factory=dict)
     keys_by_sha256: dict[str, Key] = field(default_factory=dict)
     write_tokens_by_sha256: dict[str, WriteToken] = field(default_factory=dict)
+    apps_by_client_id: dict[str, int] = field(default_factory=dict)       # living apps; a UUID in lower case → app
     endpoints_of: dict[int, dict[Endpoint, int]] = field(default_factory=dict)   # app → endpoint → id
     projects_of: dict[str, tuple[str, ...]] = field(default_factory=dict)        # organization → project ids
     servers_of: dict[str, tuple[str, ...]] = field(default_factory=dict)         # project → servers ever placed there

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.application import ADMIN
-from support.fuzz_site import ORGANIZATION, PROJECT, SERVER, VPN, event, site_in
+from support.fuzz_site import CLIENT_ID, ORGANIZATION, PROJECT, SERVER, VPN, event, site_in
 from support.fuzz_wire import SURROGATES, TEXTS, Reply, damaged_json, escaped, exchange, request, texts
 from weighbridge.app.build import dialects
 from weighbridge.app.config import load
@@ -28,11 +28,11 @@ SETTINGS, _ = load({"no_host": "true"}, {}, Path.cwd())
 ROUTES = [route for dialect in dialects(SETTINGS) for route in dialect.routes]
 READING = [route for route in ROUTES if route.method == "GET"]
 WRITING = [route for route in ROUTES if route.body is not None]
-VENDORS = ("/traffic", "/v1/apps", "/v1/orgs", "/vpn")
+VENDORS = ("/traffic", "/v1/apps", "/v1/orgs", "/vpn", "/v2")
 OWN = {
     "project": PROJECT, "server": SERVER, "vpn": VPN, "instanceId": VPN, "organization": ORGANIZATION, "app": "1",
     "app_id": "1", "environment": "1", "consumer": "7", "space": "123", "peer": "alice", "region": "reg_9QDB5qag",
-    "key": "key_none",
+    "key": "key_none", "write_token": "wt_none", "client_id": CLIENT_ID, "env": "prod",
 }
 AUTHORIZED = ("Authorization", ADMIN)
 

@@ -20,7 +20,8 @@ from weighbridge.http.body import decode_body
 from weighbridge.http.failures import TooLargeError, UnreadableBodyError, WrongContentTypeError
 from weighbridge.http.paths import RouteTable
 from weighbridge.http.query import MAX_PARAMETERS, parse_query
-from weighbridge.measurement import MEASUREMENT
+from weighbridge.measurement import MAX_AMOUNT, MEASUREMENT
+from weighbridge.metering.subjects import UNFIT
 from weighbridge.sources.events.decode import (
     CONTENT_TYPES,
     MAX_EVENTS,
@@ -30,6 +31,7 @@ from weighbridge.sources.events.decode import (
     decode,
 )
 from weighbridge.sources.host.decode import parse_net_dev
+from weighbridge.sources.hub.decode import InvalidBodyError, decode_startup, decode_sync, figures_of
 from weighbridge.storage.journal import codec
 
 if TYPE_CHECKING:
@@ -51,6 +53,15 @@ NET_DEV = b"""Inter-|   Receive                                                |
     lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0
 eth0:1: 18446744073709551615 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0
 """
+HUB_SYNC = (
+    b'{"timestamp":1765728000.25,"instance_uuid":"0f7e5b1c-9f0b-4c4e-8e86-2d9c7b6a5f10","message_uuid":'
+    b'"6f3d3f0e-52a5-4e0e-9a53-0e4b7a0c1d22","requests":[{"consumer":"a\\ud83d","method":"get","path":"/x","status_code":null,'
+    b'"request_count":7,"request_size_sum":0,"response_size_sum":9}],"consumers":[{"identifier":"a","name":null}]}'
+)
+HUB_STARTUP = (
+    b'{"instance_uuid":"0f7e5b1c-9f0b-4c4e-8e86-2d9c7b6a5f10","message_uuid":"6f3d3f0e-52a5-4e0e-9a53-0e4b7a0c1d22",'
+    b'"client":"js:express","paths":[{"method":"get","path":"/items/:id"}]}'
+)
 CATALOG = b"""regions: [{id: r, slug: s, name: R}]
 organizations:
   - &a {id: o, slug: o, name: "O \\u00e9", spaces: [{id: 1, name: x}]}
@@ -80,6 +91,34 @@ def events(data: bytes) -> None:
     for each in found.events:
         assert each.time.tzinfo is not None
         assert each.id
+
+
+def hub_sync(data: bytes) -> None:
+    """What is taken is within all bounds that accept has."""
+    with suppress(InvalidBodyError):
+        found = decode_sync(data)
+        for figure in figures_of(found, "app/1", "prod"):
+            assert all(0 <= amount <= MAX_AMOUNT for amount in (figure.bytes_in, figure.bytes_out, figure.requests))
+            assert (figure.method is None) == (figure.path is None)
+            _check_names((figure.consumer, 255), (figure.method, 32), (figure.path, 1024))
+        for identifier, (name, group) in found.consumers.items():
+            assert identifier
+            _check_names((identifier, 255), (name, 255), (group, 255))
+
+
+def _check_names(*names: tuple[str | None, int]) -> None:
+    for name, most in names:
+        assert name is None or 0 < len(name) <= most
+        assert not UNFIT.search(name or "")
+        (name or "").encode()
+
+
+def hub_startup(data: bytes) -> None:
+    with suppress(InvalidBodyError):
+        found = decode_startup(data)
+        assert found.unlisted >= 0
+        for endpoint in found.endpoints:
+            _check_names((endpoint.method, 32), (endpoint.path, 1024))
 
 
 def body(data: bytes) -> None:
@@ -169,6 +208,8 @@ OTHER_LAYOUT = bytes((codec.COLUMNS,)) + codec.encode(_ROWS[:1], POSITION)[1:]
 
 TARGETS: Mapping[str, Target] = {
     "events": Target(events, (b"\0" + EVENT, b"\1[" + EVENT + b"]", b"\2" + EVENT + b"\n" + EVENT, b"\3[]", b"\3{}")),
+    "hub_sync": Target(hub_sync, (HUB_SYNC, HUB_SYNC.replace(b"null", b"200"))),
+    "hub_startup": Target(hub_startup, (HUB_STARTUP,)),
     "body": Target(body, (b"\0" + gzip.compress(b"x" * 99, mtime=0), b"\1" + zstd.compress(b"x" * 99), b"\2x")),
     "query": Target(query, (b"filter%5Bdate%5D%5Bgte%5D=2025-12-14&a=%ff&b=%00", b"a=1&a=2;b+c=%ED%A0%80")),
     "paths": Target(paths, (b"api/v1/servers/sv%2F1", b"/traffic//quota/", b"api/v1/vpn_instances/a/peers/%ff")),

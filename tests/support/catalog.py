@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from weighbridge.model import (
     App,
     CatalogView,
@@ -23,9 +25,9 @@ from weighbridge.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from weighbridge.model import SeriesKey
+    from weighbridge.model import Endpoint, SeriesKey
 
 VPN = "d290f1ee-6c54-4b01-90e6-d701748f0851"
 
@@ -75,6 +77,22 @@ class MemoryCatalog:
             self.living.consumers[number] = Consumer(number, app, identifier)
             children[identifier] = number
         return children[identifier]
+
+    def enter_endpoints(self, app: int, endpoints: Sequence[Endpoint]) -> None:
+        known = self.living.endpoints_of.get(app, {})
+        new = [endpoint for endpoint in dict.fromkeys(endpoints) if endpoint not in known]
+        self.living.endpoints_of[app] = known | {endpoint: len(known) + n for n, endpoint in enumerate(new, 1)}
+
+    def describe_app(self, app: int, framework: str) -> None:
+        self.living.apps[app] = msgspec.structs.replace(self.living.apps[app], framework=framework)
+
+    def describe_consumers(self, app: int, described: Mapping[str, tuple[str | None, str | None]]) -> None:
+        for identifier, (name, group) in described.items():
+            number = self.enter_consumer(app, identifier)
+            if number is not None:
+                known = self.living.consumers[number]
+                changed = msgspec.structs.replace(known, name=name or known.name, group=group or known.group)
+                self.living.consumers[number] = changed
 
     def series_count(self, app: int) -> int:
         return len(self.living.series_of.get((Kind.APP, str(app)), ()))

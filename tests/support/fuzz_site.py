@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VPN = "d290f1ee-6c54-4b01-90e6-d701748f0851"
 SERVER, PROJECT, ORGANIZATION = "sv_A05EdQ50dvKYQ", "proj_lkg1DekRdvZE5", "org_acme"
+CLIENT_ID = "76b5cb91-a0a4-4ea0-a894-57d2b9fcb2c9"
 AT = "2025-12-14T16:00:00Z"
 CATALOG: dict[str, Any] = {
     "regions": [
@@ -36,7 +37,7 @@ CATALOG: dict[str, Any] = {
             }],
             "vpn_instances": [{"id": VPN, "name": "hq", "region": "brazil", "peers": [{"id": "alice", "public_key": "k"}]}],
             "apps": [{
-                "id": 1, "name": "shop-api", "environments": [{"id": 1, "name": "prod"}],
+                "id": 1, "name": "shop-api", "client_id": CLIENT_ID, "environments": [{"id": 1, "name": "prod"}],
                 "consumers": [{"id": 7, "identifier": "alice", "name": "Alice"}],
             }],
             "spaces": [{"id": 123, "name": "Blog"}],

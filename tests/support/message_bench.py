@@ -69,7 +69,7 @@ class MessageBench:
         series = self.catalog.view().series_by_key.get(SeriesKey(**key))
         if series is None:
             return {}
-        sums = self.store.sums(Members((series.id,), (0,), (0,), (END_S,)), 0, NOW_S + 86_400, 300)
+        sums = self.store.sums(Members((series.id,), (0,), (0,), (END_S,)), 0, NOW_S + 1000 * 86_400, 300)
         columns = zip(sums.start_s, sums.bytes_in, sums.bytes_out, sums.requests, strict=True)
         return {start_s - NOW_S: amounts for start_s, *rest in columns if any(amounts := tuple(rest))}
 

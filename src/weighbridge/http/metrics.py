@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 if TYPE_CHECKING:
@@ -83,9 +83,16 @@ def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
 
 
 class Metrics:
-    """The process's registry. Each part registers its own collectors; `requests` are those of HTTP."""
+    """The process's registry. Each part registers its own collectors; `requests` are those of HTTP.
+
+    `passed_over` is for sources: what they leave out on purpose is counted there by what it is.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.requests = RequestCounts()
         self.registry.register(self.requests)
+        self.passed_over = Counter(
+            "weighbridge_passed_over", "What sources were sent and did not take, or not as it was", ["source", "what"],
+            registry=self.registry,
+        )

@@ -34,7 +34,8 @@ Wanted = tuple[str, str | None, str | None, str | None, str | None]
 _DIMENSIONS = ("environment", "consumer", "method", "path")
 _DIMENSIONS_OF = {"app": _DIMENSIONS, "space": ("path",)}
 _LONGEST = (MAX_NAME, MAX_NAME, MAX_METHOD, MAX_PATH)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # lone surrogates: no store can hold them
+UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""What no name may hold: control characters, and lone surrogates, which no store can keep."""
 _NUMBER = re.compile(r"[1-9][0-9]{0,15}", re.ASCII)
 _FORMS = "server/ID, vpn/UUID, vpn/UUID/peer/ID, app/NUMBER or space/NUMBER"
 
@@ -78,7 +79,7 @@ def locate(catalog: Catalog, wanted: Wanted, at_s: int, sender: Sender) -> Place
             raise RefusedError(RejectReason.INVALID, f"data.{name} goes with a subject app/…, not with this one")
         if not 0 < len(text) <= most:
             raise RefusedError(RejectReason.INVALID, f"data.{name} has {len(text)} characters; 1 to {most} are allowed")
-        if _CONTROL.search(text):
+        if UNFIT.search(text):
             raise RefusedError(RejectReason.INVALID, f"data.{name} holds a control character")
     return find(catalog, rest, wanted, at_s, sender)
 

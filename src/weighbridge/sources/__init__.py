@@ -4,6 +4,7 @@ from __future__ import annotations
 
 SOURCES: dict[str, str] = {
     "events": "CloudEvents over HTTP: POST /api/v1/events",
+    "hub": "Apitally's clients 0.25: POST /v2/{client_id}/{env}/…",
     "host": "this machine's own interfaces, from the kernel's counters",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""

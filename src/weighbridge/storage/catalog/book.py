@@ -168,6 +168,8 @@ def enter(book: Book, changes: Changes) -> None:
             _enter_plain(book, spec, changed)
         if kind == "region":
             _index_slugs(book)
+        if kind == "app":
+            _index_client_ids(book)
 
 
 def _enter_plain(book: Book, spec: KindSpec, changed: Mapping[Key, Held]) -> None:
@@ -244,6 +246,12 @@ def _index_slugs(book: Book) -> None:
         key=lambda region: (region.deleted_at_s is None, region.deleted_at_s or 0, region.id),
     )
     book.view.regions_by_slug = {region.slug: region for region in order}
+
+
+def _index_client_ids(book: Book) -> None:
+    """A client id means the living app that has it now."""
+    living = [app for app in book.view.apps.values() if app.deleted_at_s is None]
+    book.view.apps_by_client_id = {app.client_id: app.id for app in living if app.client_id is not None}
 
 
 def enter_key(book: Book, key: ApiKey, *, is_revoked: bool = False) -> None:
