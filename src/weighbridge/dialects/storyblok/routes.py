@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from weighbridge.dialects.organization import ORGANIZATION_PARAM, organization_of
 from weighbridge.dialects.storyblok.errors import ERROR, INVALID, refuse
 from weighbridge.dialects.storyblok.groups import date_s, groups_of, parse_dates, parse_group_by, today
 from weighbridge.dialects.storyblok.tally import Spaces, tally, total
@@ -16,7 +17,7 @@ from weighbridge.dialects.storyblok.wire import (
     Statistics,
     encode,
 )
-from weighbridge.domain.errors import InvalidInputError, NotVisibleError
+from weighbridge.domain.errors import NotVisibleError
 from weighbridge.domain.units import DAY_S
 from weighbridge.http.route import Answer, Dialect, Documented, Param, RateLimit, Route
 from weighbridge.model import Kind, Scope
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from weighbridge.http.route import Call, RateState
     from weighbridge.model import CatalogView, Organization
 
-ORGANIZATION_HEADER = "Weighbridge-Organization"
 LAST_DAYS = 7
 _MONTHS = 12
 
@@ -64,17 +64,9 @@ def all_traffic(call: Call) -> Answer:
 
 def _organization(call: Call, view: CatalogView) -> Organization:
     """The organization that `me` stands for."""
-    who = call.who
-    if who.project is not None:  # spaces belong to no project, so this key sees none
+    if call.who.project is not None:  # spaces belong to no project, so this key sees none
         raise NotVisibleError("organization", "me")
-    name = call.headers.get(ORGANIZATION_HEADER.lower())
-    found = resolve(view, Reach(who.organization), Selection(organization=name)).organization
-    if found is not None and found in view.organizations:
-        return view.organizations[found]
-    alive = [each for each in tuple(view.organizations.values()) if each.deleted_at_s is None]
-    if found is not None or len(alive) != 1:
-        raise InvalidInputError("must name one of the organizations", where=ORGANIZATION_HEADER)
-    return alive[0]
+    return organization_of(call, view)
 
 
 def _spaces(view: CatalogView, organization: Organization) -> Spaces:
@@ -120,7 +112,7 @@ _PARAMS = (
     Param("end_date", "End date for traffic statistics (UTC), included. Defaults to today.", _DATE),
     Param("group_by", "Group statistics by `day`, `month`, or `year`. Defaults to `month`.",
           {"type": "string", "enum": ["day", "month", "year"], "default": "month"}),
-    Param(ORGANIZATION_HEADER, "Which organization `me` is, id or slug: for a key that sees several.", where="header"),
+    ORGANIZATION_PARAM,
 )
 _ANSWERS = {
     200: Documented(

@@ -45,7 +45,7 @@ def newest_slot_s(
     return at_s
 
 
-def newest_slots_s(  # noqa: PLR0917  the question, what answers it, and where to look first
+def newest_slots_s(
     cursor: duckdb.DuckDBPyConnection,
     members: Members,
     range_s: tuple[int, int],

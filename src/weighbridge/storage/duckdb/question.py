@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from weighbridge.ports import STEPS_S, Sums, must_be_edges
-from weighbridge.storage.duckdb.tiers import DAY, FIVE, HALF, SLOT_S, TIERS, Stretch, Tier, plan
+from weighbridge.storage.duckdb.tiers import FIVE, SLOT_S, TIERS, Stretch, Tier, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

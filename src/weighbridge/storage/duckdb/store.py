@@ -18,8 +18,8 @@ from weighbridge.ports import Sums
 from weighbridge.storage.duckdb.checks import findings
 from weighbridge.storage.duckdb.database import Database, checkpoint, number, transaction
 from weighbridge.storage.duckdb.failures import translate
-from weighbridge.storage.duckdb.question import Question, query
 from weighbridge.storage.duckdb.newest import newest_slot_s, newest_slots_s
+from weighbridge.storage.duckdb.question import Question, query
 from weighbridge.storage.duckdb.tiers import DAY, DAY_S, FIVE, HALF, SLOT_S, Horizons
 from weighbridge.storage.duckdb.upkeep import RUN_ROWS_MAX, Compaction, append_fresh, columns_of, enter, load_tiers
 
