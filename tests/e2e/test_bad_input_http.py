@@ -32,7 +32,7 @@ VENDORS = ("/traffic", "/v1/apps", "/v1/team", "/v1/orgs", "/vpn")
 OWN = {
     "project": PROJECT, "server": SERVER, "vpn": VPN, "instanceId": VPN, "organization": ORGANIZATION, "app": "1",
     "app_id": "1", "environment": "1", "consumer": "7", "space": "123", "peer": "alice", "region": "reg_9QDB5qag",
-    "key": "key_none",
+    "key": "key_none", "write_token": "wt_none",
 }
 AUTHORIZED = ("Authorization", ADMIN)
 
