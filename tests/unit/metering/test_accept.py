@@ -22,7 +22,6 @@ from weighbridge.metering.accept import Batch
 from weighbridge.metering.columns import few_rows, many_rows
 from weighbridge.metering.fold import catch_up
 from weighbridge.metering.intake import Intake
-from weighbridge.metering.messages import Figure, Message
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import END_S, Kind, Placement, SeriesKey
 from weighbridge.ports import Members
@@ -249,10 +248,7 @@ def test_assets_are_told_apart_up_to_a_bound(bench, monkeypatch):
     (refusal,) = bench.take(usage(3, "space/123", path="/c", bytes_out=1)).rejected
     assert (refusal.code, refusal.detail) == (RejectReason.TOO_MANY, "too many assets of space 123")
     assert bench.take(usage(4, "space/123", path="/a", bytes_out=1)).accepted == 1
-    figure = Figure(subject="space/123", end_us=NOW_US, path="/c", bytes_out=5)
-    receipt = bench.intake.take(Message([figure], ACME, "org_acme", "log", id="m"))
-    assert (receipt.accepted, receipt.rejected) == (1, ())  # a message is counted without it
-    assert bench.total(kind=Kind.SPACE, object="123")[1] == 5
+    assert bench.take(usage(5, "space/123", bytes_out=1)).accepted == 1  # the space itself has room
 
 
 def test_an_app_itself_has_room_however_many_endpoints_it_has(bench, monkeypatch):
@@ -261,10 +257,6 @@ def test_an_app_itself_has_room_however_many_endpoints_it_has(bench, monkeypatch
     assert bench.code(usage(2, "app/1", method="GET", path="/b", bytes_in=1)) == RejectReason.TOO_MANY
     assert bench.code(usage(2, "app/1", consumer="alice", bytes_in=1)) == RejectReason.TOO_MANY
     assert bench.take(usage(3, "app/1", bytes_in=1), usage(4, "app/1", environment="prod", bytes_in=1)).accepted == 2
-    figures = [Figure(subject="app/1", end_us=NOW_US, environment="a", method="GET", path="/c", consumer="bob", bytes_in=5)]
-    assert bench.intake.take(Message(figures, ACME, "org_acme", "hub", id="m")).accepted == 1
-    environment = bench.catalog.view().environments_of[1]["a"]
-    assert bench.total(kind=Kind.APP, object="1", environment=environment)[0] == 5
 
 
 def test_a_changed_catalog_is_noticed(bench):

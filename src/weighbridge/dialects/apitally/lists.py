@@ -54,7 +54,10 @@ _US = 1_000_000
 
 
 def team(call: Call) -> Answer:
-    """The organization. Its number says no more than that it is the same one, and few have a namesake in 2^31."""
+    """The organization. Its number says that it is the same one and no more, and few share one of 2^31.
+
+    NotVisibleError: the named one is not in sight. InvalidParametersError: there are several, and none is named.
+    """
     view = call.services.catalog.view()
     try:
         organization = organization_of(call, view)
