@@ -121,6 +121,12 @@ class UsageStore(Protocol):
     def last_slot_s(self, members: Members, start_s: int, end_s: int) -> int | None:
         """Start of the newest 5-minute slot in the range that has a row, in epoch seconds."""
 
+    def last_slots_s(self, members: Members, start_s: int, end_s: int, *, moved_only: bool = False) -> dict[int, int]:
+        """The same for each group of the members, all from one state; groups without such a row are absent.
+
+        With `moved_only` a row counts where an amount of it is above zero: not one that only says that somebody looked.
+        """
+
     def flush(self) -> None:
         """Move what was folded lately into the tiers. Answers do not change."""
 

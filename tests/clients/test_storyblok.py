@@ -13,6 +13,7 @@ from support.node import run_script
 from support.seed_world import ACME, World
 from support.server import running
 from weighbridge.dialects.storyblok.routes import DIALECT
+from weighbridge.model import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -125,3 +126,21 @@ def test_management_client(base_url: str, token: dict[str, str]) -> None:
     is_right_by_month(usual["data"])
     is_right_by_day(by_day["data"])
     assert (wrong["status"], wrong["body"]) == (422, {"start_date": ["is invalid"]})
+
+
+@pytest.mark.parametrize("statistics", ["assets_traffic", ":assets_traffic"])
+def test_both_clients_read_the_traffic_of_assets(world: World, base_url: str, statistics: str) -> None:
+    at_s = int(dt.datetime(2025, 2, 2, 5, tzinfo=dt.UTC).timestamp())
+    for path, moved in (("/f/logo.svg", 2**40), ("/f/film.mp4", 2**50)):
+        world.put(world.series(Kind.SPACE, 3, path=path), at_s, 1, moved, 1)
+    queries = json.dumps([BY_DAY, WRONG])
+    answers = (
+        run_script("storyblok_js_client.mjs", f"{base_url}/v1", READER, queries, "6", statistics),
+        run_script("storyblok_management_client.mjs", base_url, json.dumps({"oauthToken": READER}), queries, statistics),
+    )
+    for found, wrong in answers:
+        assert [(asset["filename"], asset["content_type"], asset["total_bytes"]) for asset in found["data"]["assets"]] == [
+            ("/f/film.mp4", "video/mp4", 2**50 + 1), ("/f/logo.svg", "image/svg+xml", 2**40 + 1)]
+        told = world.get(f"/v1/orgs/me/statistics/{statistics}", BY_DAY).json()
+        assert found["data"] == told  # ids, too, hold in JavaScript's numbers
+        assert wrong["status"] == 422

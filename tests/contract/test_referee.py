@@ -104,6 +104,9 @@ class Pair:
         for step_s in (300, 1800):
             assert self.trial.alive(*asked, step_s) == self.referee.alive(*asked, step_s)
         assert self.trial.last_slot_s(*asked) == self.referee.last_slot_s(*asked)
+        for moved_only in (False, True):
+            found = self.trial.last_slots_s(*asked, moved_only=moved_only)
+            assert found == self.referee.last_slots_s(*asked, moved_only=moved_only)
 
 
 def windows_in(start_s: int, end_s: int) -> list[list[int]]:

@@ -84,6 +84,7 @@ def test_a_new_store_is_empty(store: UsageStore) -> None:
     assert store.sums(members(1), T0, T0 + DAY_S, 300) == NOTHING
     assert store.alive(members(1), T0, T0 + DAY_S, 300) == 0
     assert store.last_slot_s(members(1), T0, T0 + DAY_S) is None
+    assert store.last_slots_s(members(1), T0, T0 + DAY_S) == {}
     assert store.check() == []
 
 
@@ -178,6 +179,36 @@ def test_last_slot_is_the_newest_with_a_row(store: UsageStore, feed: Feed) -> No
     assert store.last_slot_s(members(3), T0, T0 + 9 * DAY_S) is None
 
 
+@pytest.mark.parametrize("flush", [False, True])
+def test_the_last_slots_are_the_newest_of_each_group(store: UsageStore, feed: Feed, flush: bool) -> None:
+    feed((1, T0 + 900, 1, 1, 1, 0), (2, T0 + 5 * DAY_S + 7500, 1, 1, 1, 0), (3, T0 + 2 * DAY_S, 1, 1, 1, 0))
+    feed((1, T0 + 600, 1, 1, 1, 0), (4, T0 + 40 * DAY_S + 300, 1, 1, 1, 0), (9, T0 + 60 * DAY_S, 1, 1, 1, 0))
+    if flush:
+        store.flush()
+    asked = together(members(1, group=10), members(2, 3, group=20), members(4, group=30), members(5, group=40))
+    ends = T0, T0 + 90 * DAY_S
+    assert store.last_slots_s(asked, *ends) == {
+        10: T0 + 900, 20: T0 + 5 * DAY_S + 7500, 30: T0 + 40 * DAY_S + 300}
+    assert store.last_slots_s(asked, T0, T0 + 5 * DAY_S) == {10: T0 + 900, 20: T0 + 2 * DAY_S}
+    assert store.last_slots_s(asked, T0 + 900, T0 + 2 * DAY_S) == {10: T0 + 900}
+    assert store.last_slots_s(asked, T0 + 1200, T0 + 2 * DAY_S) == {}
+    moved = together(members(4, group=0, until_s=T0 + 40 * DAY_S), members(4, group=1, from_s=T0 + 40 * DAY_S))
+    assert store.last_slots_s(moved, *ends) == {1: T0 + 40 * DAY_S + 300}
+
+
+def test_last_slots_in_which_something_moved(store: UsageStore, feed: Feed) -> None:
+    feed((1, T0, UNKNOWN, UNKNOWN, 1, 0), (1, T0 + 300, 0, 0, 0, 0), (1, T0 + DAY_S, UNKNOWN, UNKNOWN, UNKNOWN, 1))
+    feed((2, T0 + 600, 0, 1, UNKNOWN, 0), (2, T0 + 9 * DAY_S, 0, 0, UNKNOWN, 0))
+    feed((3, T0 + 900, 1, 0, 0, 0), (4, T0, 0, 0, 0, 3))
+    asked = together(*(members(series, group=series) for series in (1, 2, 3, 4)))
+    for _ in range(2):
+        got = store.last_slots_s(asked, T0, T0 + 90 * DAY_S, moved_only=True)
+        assert got == {1: T0, 2: T0 + 600, 3: T0 + 900}
+        looked = {1: T0 + DAY_S, 2: T0 + 9 * DAY_S, 3: T0 + 900, 4: T0}
+        assert store.last_slots_s(asked, T0, T0 + 90 * DAY_S) == looked
+        store.flush()
+
+
 def test_a_fold_counts_once(store: UsageStore) -> None:
     batch = rows((1, T0, 5, 5, 5, 1))
     mark = Mark(7, totals_of(batch))
@@ -232,6 +263,8 @@ def test_forgetting_a_tier_moves_its_rows_to_the_start_of_the_coarser_slot(store
     assert store.sums(whole, T0 + 300, T0 + 3 * DAY_S, 0).bytes_in == [576]
     assert store.sums(whole, T0, T0 + 300, 1800).bytes_in == [288]
     assert store.last_slot_s(whole, T0, T0 + DAY_S) == T0
+    assert store.last_slots_s(whole, T0, T0 + DAY_S) == {0: T0}
+    assert store.last_slots_s(whole, T0 + 300, T0 + DAY_S) == {}
     assert store.check() == []
     assert store.retain(86400, T0 + DAY_S) > 0
     assert store.sums(whole, T0, T0 + 3 * DAY_S, 86400).start_s == [T0 + DAY_S, T0 + 2 * DAY_S]
@@ -273,6 +306,7 @@ def test_no_members_no_rows(store: UsageStore, feed: Feed) -> None:
     assert store.sums(members(1, until_s=T0), T0, T0 + 300, 0) == NOTHING
     assert store.alive(members(), T0, T0 + 300, 300) == 0
     assert store.last_slot_s(members(), T0, T0 + 300) is None
+    assert store.last_slots_s(members(), T0, T0 + 300) == store.last_slots_s(members(1), T0 + 300, T0) == {}
 
 
 CALLS: dict[str, Callable[[UsageStore], object]] = {
@@ -282,6 +316,7 @@ CALLS: dict[str, Callable[[UsageStore], object]] = {
     "sums": lambda store: store.sums(members(1), T0, T0 + 300, 0),
     "alive": lambda store: store.alive(members(1), T0, T0 + 300, 300),
     "last": lambda store: store.last_slot_s(members(1), T0, T0 + 300),
+    "lasts": lambda store: store.last_slots_s(members(1), T0, T0 + 300),
     "flush": lambda store: store.flush(),
     "compact": lambda store: store.compact(T0),
     "retain": lambda store: store.retain(300, T0),

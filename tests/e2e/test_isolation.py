@@ -42,7 +42,7 @@ PLAIN = {
     "to": "2025-06-02T00:00:00Z", "window": "1h", "time_zone": "UTC", "group_by": None, "by": "server", "metric": "bytes",
     "limit": "100", "slot": "30m", "p": "95", "start": "2025-06-01T00:00:00Z", "end": "2025-06-02T00:00:00Z",
     "interval": "hour", "timezone": "UTC", "next_token": None, "start_date": "2025-01-01", "end_date": "2025-12-31",
-    "region": None, "dry_run": "true", "prune": "false",
+    "region": None, "dry_run": "true", "prune": "false", "requests_since": "1972-01-01", "method": "GET", "path": "/*",
 }
 """Parameters that name no object of an organization, with a value that does no harm (None: left out)."""
 ZEROS = {("apitally", "app_env_id"), ("apitally", "consumer_id")}
@@ -90,6 +90,10 @@ def site(tmp_path_factory):
         ]
         subjects = ["server/sv_theirs", f"vpn/{FOREIGN_VPN}", f"vpn/{FOREIGN_VPN}/peer/peer-theirs", "app/2", "space/22"]
         events = [event(subject, number) for number, subject in enumerate(subjects)]
+        events += [
+            event("app/2", "endpoint", method="GET", path=f"/{SECRET}", environment=f"{SECRET}-env", consumer=f"{SECRET}-who"),
+            event("space/22", "asset", path=f"/{SECRET}.svg"),
+        ]
         receipt = admin.post("/api/v1/events", json=events).raise_for_status().json()
         assert receipt["accepted"] == len(events)
         application.fold()
@@ -265,4 +269,7 @@ def test_a_project_key_sees_its_project_only(site):
         assert [p["project_id"] for p in listed] == ["proj_mine"]
         assert client.get(f"/vpn/instances/{OWN_VPN}/bandwidth").status_code == 404
         assert client.get("/v1/apps/1/traffic").status_code == 404
+        assert client.get("/v1/apps/1/consumers").status_code == client.get("/v1/apps/1/endpoints").status_code == 404
+        assert client.get("/v1/apps").json()["data"] == []
+        assert client.get("/v1/orgs/me/statistics/assets_traffic").status_code == 404
         assert client.post("/api/v1/events", json=event("app/1", "p1")).json()["rejected"][0]["code"] == "unknown_subject"

@@ -27,6 +27,7 @@ EMPTY, MANY = "org_empty", "org_many"
 SPACES = 14
 """More than the ten that have rows of their own among the top spaces."""
 ALL_TRAFFIC = "/v1/orgs/me/statistics/all_traffic"
+ASSETS = "/v1/orgs/me/statistics/assets_traffic"
 RANGE = {"filter[date][gte]": "2025-12-13T10:03:00Z", "filter[date][lte]": "2025-12-15T00:00:00Z"}
 
 CHECKER = FormatChecker()
@@ -84,7 +85,10 @@ def organizations() -> list[dict[str, Any]]:
         {"id": "proj_bare", "slug": "bare"},
     ]
     spaces = [{"id": 1000 + number, "name": f"space {number}"} for number in range(SPACES)]
-    app = {"id": 2, "name": "quiet", "environments": [{"id": 20, "name": "prod"}]}
+    app = {
+        "id": 2, "name": "quiet", "environments": [{"id": 20, "name": "prod"}],
+        "consumers": [{"id": 21, "identifier": "bob", "group": "Gold"}, {"id": 22, "identifier": "eve", "name": "Eve"}],
+    }
     return [
         {"id": EMPTY, "slug": "empty", "name": "Empty", "time_zone": "Asia/Kathmandu"},
         {
@@ -101,6 +105,9 @@ def events() -> list[dict[str, Any]]:
     found += [event(f"space/{1000 + number}", f"null-{number}") for number in range(2)]
     for each, amounts in zip(found[-2:], ({"requests": 3}, {"bytes_in": 5}), strict=True):  # the others are unknown
         each["time"], each["data"] = "2025-11-02T00:00:00Z", amounts
+    found += [event(f"space/{1000 + number}", f"asset-{number}", path=f"/f/{number}/a.webp") for number in range(SPACES)]
+    found += [event("space/1000", "asset-x", path="/f/readme"), event("app/2", "call", method="get", path="/orders/{id}")]
+    found[-2]["data"] = {"requests": 1, "path": "/f/readme"}  # of unknown size and kind
     return found
 
 
@@ -202,7 +209,41 @@ def test_apitally_traffic_page_by_page_and_of_an_app_that_is_quiet(site: Site) -
             break
     assert len(seen) == len(set(seen)) == 72
     quiet = assert_answer(ask(site, MANY, "/v1/apps/2/traffic", DAYS), "apitally_traffic")
-    assert {item["requests"] for item in quiet["data"]} == {0}
+    assert {item["requests"] for item in quiet["data"]} == {0, 7}
+
+
+@pytest.mark.parametrize(("who", "name"), [(EMPTY, "Empty"), (MANY, "Many"), ("organization", "Acme Hosting")])
+def test_apitally_team(site: Site, who: str, name: str) -> None:
+    assert assert_answer(ask(site, who, "/v1/team"), "apitally_team")["name"] == name
+
+
+@pytest.mark.parametrize(("who", "apps"), [(EMPTY, []), (MANY, [2]), ("organization", [1]), ("admin", [1, 2])])
+def test_apitally_apps(site: Site, who: str, apps: list[int]) -> None:
+    found = assert_answer(ask(site, who, "/v1/apps"), "apitally_apps")
+    assert [app["id"] for app in found["data"]] == apps
+    envs = [(env["name"], env["last_sync_at"]) for app in found["data"] for env in app["envs"]]
+    assert envs == [("prod", "2025-12-14T16:00:00Z")] * len(apps)
+
+
+@pytest.mark.parametrize(("query", "listed"), [
+    ({}, ["alice", "eve", "bob"]), ({"limit": 1}, ["alice"]),
+    ({"requests_since": "2025-12-14T16:00:00Z"}, ["alice", "eve", "bob"]),
+    ({"requests_since": "9998-12-01T00:00:00Z"}, []),
+])
+def test_apitally_consumers(site: Site, query: dict[str, Any], listed: list[str]) -> None:
+    found = assert_answer(ask(site, MANY, "/v1/apps/2/consumers", query), "apitally_consumers")
+    assert [consumer["identifier"] for consumer in found["data"]] == listed
+    assert found["has_more"] == ("limit" in query)
+    [alice] = assert_answer(ask(site, "organization", "/v1/apps/1/consumers"), "apitally_consumers")["data"]
+    assert (alice["name"], alice["last_request_at"]) == ("Alice", "2025-12-14T16:00:00Z")
+
+
+@pytest.mark.parametrize("query", [{}, {"method": "GET,POST"}, {"path": "/orders*"}, {"limit": 1}])
+def test_apitally_endpoints(site: Site, query: dict[str, Any]) -> None:
+    found = assert_answer(ask(site, MANY, "/v1/apps/2/endpoints", query), "apitally_endpoints")
+    assert [(endpoint["method"], endpoint["path"]) for endpoint in found["data"]] == [("GET", "/orders/{id}")]
+    none = assert_answer(ask(site, MANY, "/v1/apps/2/endpoints", {"app_env_id": 1}), "apitally_endpoints")
+    assert none["data"] == []
 
 
 @pytest.mark.parametrize("path", [ALL_TRAFFIC, ALL_TRAFFIC.replace("all_", ":all_")])
@@ -221,6 +262,16 @@ def test_storyblok_all_traffic(
     assert len(found["traffic_top_spaces"]) == min(spaces, 10) + 1
     if who == MANY and shown != 4:
         assert None in [row["total_bytes"] for row in found["traffic"]]
+
+
+@pytest.mark.parametrize("path", [ASSETS, ASSETS.replace("assets_", ":assets_")])
+@pytest.mark.parametrize("dates", [{}, {"start_date": "2025-10-30", "end_date": "2025-12-31"}])
+@pytest.mark.parametrize(("who", "assets"), [(EMPTY, 0), ("organization", 0), (MANY, SPACES + 1)])
+def test_storyblok_assets_traffic(site: Site, path: str, *, dates: dict[str, str], who: str, assets: int) -> None:
+    found = assert_answer(ask(site, who, path, dates), "storyblok_assets_traffic")["assets"]
+    if dates:
+        assert len(found) == len({each["id"] for each in found}) == assets
+        assert not found or (found[0]["content_type"], found[-1]["total_bytes"]) == ("image/webp", None)
 
 
 def test_storyblok_organization_by_name(site: Site) -> None:
@@ -243,23 +294,38 @@ ENDPOINTS = {
     "latitude": ("/traffic", "latitude_error", LATITUDE),
     "latitude quota": ("/traffic/quota", "latitude_error", LATITUDE),
     "apitally": ("/v1/apps/1/traffic", "apitally_error", "application/json"),
+    "apitally team": ("/v1/team", "apitally_error", "application/json"),
+    "apitally apps": ("/v1/apps", "apitally_error", "application/json"),
+    "apitally consumers": ("/v1/apps/1/consumers", "apitally_error", "application/json"),
+    "apitally endpoints": ("/v1/apps/1/endpoints", "apitally_error", "application/json"),
     "storyblok": (ALL_TRAFFIC, "storyblok_error", "application/json"),
+    "storyblok assets": (ASSETS, "storyblok_error", "application/json"),
     "altostrat": (f"/vpn/instances/{VPN}/bandwidth", "altostrat_error", "application/json"),
 }
 WRONG = {
     "latitude": "/traffic?filter[date][gte]=x&filter[date][lte]=y",
     "latitude quota": "/traffic/quota?filter[region]=x",
     "apitally": "/v1/apps/1/traffic?limit=0",
+    "apitally team": "/v1/team?x=%00",
+    "apitally apps": "/v1/apps?limit=0",
+    "apitally consumers": "/v1/apps/1/consumers?requests_since=x",
+    "apitally endpoints": "/v1/apps/1/endpoints?app_env_id=0",
     "storyblok": f"{ALL_TRAFFIC}?start_date=x",
+    "storyblok assets": f"{ASSETS}?end_date=x",
     "altostrat": f"/vpn/instances/{VPN}/bandwidth?x=%00",
 }
 """What is 422 at each of them."""
-INVALID = {"apitally": "apitally_validation_error", "storyblok": "storyblok_invalid"}
+INVALID = {"apitally_error": "apitally_validation_error", "storyblok_error": "storyblok_invalid"}
 """Vendors that word a 422 differently."""
 UNKNOWN = {
     "latitude": ["/traffic/x", "/traffic?filter[server]=sv_no&filter[date][gte]=2025-01-01&filter[date][lte]=2025-01-02"],
     "latitude quota": ["/traffic/quota/x", "/traffic/quota?filter[project]=proj_no"],
-    "apitally": ["/v1/apps/1/x", "/v1/apps/999/traffic", "/v1/apps/1", "/v1/apps"],
+    "apitally": ["/v1/apps/1/x", "/v1/apps/999/traffic", "/v1/apps/1"],
+    "apitally team": ["/v1/team/x", "/v1/team/1/members"],
+    "apitally apps": ["/v1/apps/1", "/v1/apps/x"],
+    "apitally consumers": ["/v1/apps/999/consumers", "/v1/apps/2/consumers", "/v1/apps/1/consumers/7"],
+    "apitally endpoints": ["/v1/apps/999/endpoints", "/v1/apps/2/endpoints", "/v1/apps/1/endpoints/7"],
+    "storyblok assets": ["/v1/orgs/me/statistics", "/v1/orgs/you/statistics/assets_traffic"],
     "storyblok": ["/v1/orgs", "/v1/orgs/me/statistics/x", "/v1/orgs/you/statistics/all_traffic"],
     "altostrat": ["/vpn", "/vpn/instances/x/bandwidth", f"/vpn/instances/{VPN.replace('d', 'e')}/bandwidth"],
 }
@@ -270,7 +336,7 @@ def assert_error(response: httpx.Response, status: int, name: str) -> None:
     _, error, content_type = ENDPOINTS[name]
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == content_type
-    assert faults(INVALID.get(name, error) if status == 422 else error, response) == []
+    assert faults(INVALID.get(error, error) if status == 422 else error, response) == []
 
 
 @each_endpoint

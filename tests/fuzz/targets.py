@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from backports import zstd
 
-from weighbridge.dialects.apitally.token import Rest, read_token, write_token
+from weighbridge.dialects.apitally.token import Rest, read_place, read_token, write_place, write_token
 from weighbridge.dialects.latitude.routes import DIALECT as LATITUDE
 from weighbridge.dialects.native.catalog_yaml import read_yaml
 from weighbridge.dialects.native.routes import native_dialect
@@ -166,10 +166,14 @@ def token(data: bytes) -> None:
         text = data.decode("utf-8", "surrogateescape")
         rest = read_token(QUERY, text)
         assert write_token(QUERY, rest) == text
+    with suppress(ValueError):
+        text = data.decode("utf-8", "surrogateescape")
+        assert write_place(QUERY, read_place(QUERY, text)) == text
     if len(data) >= 8:
         start_s = int.from_bytes(data[:4], "big") * 300
         made = write_token(data, Rest(start_s, start_s + 300 * data[4]))
         assert read_token(data, made) == (start_s, start_s + 300 * data[4])
+        assert read_place(data, write_place(data, start_s)) == start_s
 
 
 def catalog(data: bytes) -> None:
@@ -214,7 +218,7 @@ TARGETS: Mapping[str, Target] = {
     "query": Target(query, (b"filter%5Bdate%5D%5Bgte%5D=2025-12-14&a=%ff&b=%00", b"a=1&a=2;b+c=%ED%A0%80")),
     "paths": Target(paths, (b"api/v1/servers/sv%2F1", b"/traffic//quota/", b"api/v1/vpn_instances/a/peers/%ff")),
     "instants": Target(instants, (b"\0" + b"2025-12-14T16:00:00.5Z", b"\x01" + b"20250309T023000", b"\3" + b"2011-12-30")),
-    "token": Target(token, (write_token(QUERY, Rest(0, 300)).encode(), b"AQ==")),
+    "token": Target(token, (write_token(QUERY, Rest(0, 300)).encode(), write_place(QUERY, 7).encode(), b"AQ==")),
     "catalog": Target(catalog, (CATALOG, b"{}", b"- [1, .inf, ~, yes]")),
     "net_dev": Target(net_dev, (NET_DEV,)),
     "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), OTHER_LAYOUT, b"\0\3")),

@@ -27,7 +27,7 @@ MAX_AMOUNT = 2**53 - 1
 
 Labels = dict[str, "str | int | None"]
 Series = tuple["str | int | None", ...]
-"""("server", id), ("vpn", id), ("peer", vpn, id), ("space", id), ("app", id, environment, consumer, METHOD, path)."""
+"""("server", id), ("vpn", id), ("peer", vpn, id), ("space", id, path), ("app", id, environment, consumer, METHOD, path)."""
 Sums = list["int | None"]
 
 
@@ -142,7 +142,7 @@ class Referee:
             vpn, _, peer = rest.partition("/peer/")
             return ("peer", vpn, peer) if peer else ("vpn", vpn)
         if kind == "space":
-            return ("space", int(rest))
+            return ("space", int(rest), data.get("path"))
         method = data["method"].upper() if "method" in data else None
         return ("app", int(rest), data.get("environment"), data.get("consumer"), method, data.get("path"))
 

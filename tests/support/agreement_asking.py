@@ -19,7 +19,10 @@ REFUSED: Any = object()
 
 @dataclass
 class Question:
-    """A GET with the key of `organization` (None: the admin's), and what must come back. `limit`: follow the pages."""
+    """A GET with the key of `organization` (None: the admin's), and what must come back. `limit`: follow the pages.
+
+    `is_numbered`: rows have ids that the server makes up, which nobody can foretell.
+    """
 
     path: str
     query: dict[str, str]
@@ -27,6 +30,7 @@ class Question:
     body: Any
     organization: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
+    is_numbered: bool = False
 
 
 class Draw:

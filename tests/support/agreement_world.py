@@ -26,6 +26,8 @@ VPNS = ("d290f1ee-6c54-4b01-90e6-d701748f0851", "0fa85f64-5717-4562-b3fc-2c963f6
 ZONES = ("UTC", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Kiritimati", "America/Sao_Paulo")
 ORGANIZATIONS = ("org_acme", "org_bolt")
 ENDPOINTS = (("GET", "/healthz"), ("POST", "/orders"), ("GET", "/orders/{id}"))
+ASSETS = (("/f/1/logo.svg", "image/svg+xml"), ("/f/1/film.mp4", "video/mp4"), ("/f/1/readme", None))
+"""Paths of a space's assets, with what their suffix stands for."""
 ANCHORS = ("2024-02-27", "2025-03-06", "2025-04-03", "2025-10-02", "2025-10-30", "2025-12-29")
 """First days: leap day, clocks set forward and back in both hemispheres, the turn of the year."""
 SPAN_S = 6 * 86_400
@@ -218,6 +220,8 @@ def _usage(rng: Random, company: Company, number: int) -> dict[str, Any]:
         if rng.random() < 0.7:
             data["method"], data["path"] = rng.choice(ENDPOINTS)
             data["method"] = rng.choice([data["method"], data["method"].lower()])
+    if subject.startswith("space/") and rng.random() < 0.6:
+        data["path"] = rng.choice(ASSETS)[0]
     return _event(rng, f"u{number}", subject, _instant_us(rng, company), data)
 
 

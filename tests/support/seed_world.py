@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -35,7 +36,7 @@ from weighbridge.storage.memory import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from weighbridge.http.route import Dialect
+    from weighbridge.http.route import Dialect, Route
 
 ACME, OTHER = "org_acme", "org_other"
 VIEWER, FOREIGNER, PROJECT_READER, SENDER = "viewer-key", "foreign-key", "project-key", "sender-key"
@@ -77,17 +78,25 @@ class World:
     def organization(self, name: str, **fields: Any) -> None:
         self.view.organizations[name] = Organization(name, name.replace("org_", ""), name, **fields)
 
-    def app_of(self, number: int, organization: str = ACME, excluded: tuple[Endpoint, ...] = ()) -> int:
-        self.view.apps[number] = App(number, organization, f"app-{number}", excluded_endpoints=excluded)
+    def app_of(
+        self, number: int, organization: str = ACME, excluded: tuple[Endpoint, ...] = (), **fields: Any
+    ) -> int:
+        self.view.apps[number] = App(number, organization, f"app-{number}", excluded_endpoints=excluded, **fields)
         self.view.apps_of[organization] = (*self.view.apps_of.get(organization, ()), number)
         return number
 
-    def environment(self, number: int, app: int) -> int:
-        self.view.environments[number] = Environment(number, app, f"env-{number}")
+    def environment(self, number: int, app: int, **fields: Any) -> int:
+        made = self.view.environments[number] = Environment(number, app, f"env-{number}", **fields)
+        self.view.environments_of[app] = {**self.view.environments_of.get(app, {}), made.name: number}
         return number
 
-    def consumer(self, number: int, app: int) -> int:
-        self.view.consumers[number] = Consumer(number, app, f"consumer-{number}")
+    def consumer(self, number: int, app: int, **fields: Any) -> int:
+        made = self.view.consumers[number] = Consumer(number, app, f"consumer-{number}", **fields)
+        self.view.consumers_of[app] = {**self.view.consumers_of.get(app, {}), made.identifier: number}
+        return number
+
+    def endpoint(self, number: int, app: int, method: str, path: str) -> int:
+        self.view.endpoints_of[app] = {**self.view.endpoints_of.get(app, {}), Endpoint(method, path): number}
         return number
 
     def space(self, number: int, organization: str = ACME) -> int:
@@ -159,14 +168,19 @@ class World:
                 return await client.request(method, target, headers=sent | dict(headers or {}))
 
         response = self._runner.run(ask())
-        self._check_form(response)
+        self._check_form(path, response)
         return response
 
-    def _check_form(self, response: httpx.Response) -> None:
+    def _check_form(self, path: str, response: httpx.Response) -> None:
         if response.status_code == 204:
             return
         documented = self.dialect.error_content_by_status.get(response.status_code, self.dialect.error_content)
         if response.status_code == 200:
-            documented = self.dialect.routes[0].answers[200]
+            documented = self._route(path).answers[200]
         schema = documented.content[response.headers["content-type"]]
         jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).validate(response.json())
+
+    def _route(self, path: str) -> Route:
+        """The route that serves a path."""
+        whole = re.sub("/+", "/", path)
+        return next(route for route in self.dialect.routes if re.fullmatch(re.sub(r"{\w+}", "[^/]+", route.path), whole))

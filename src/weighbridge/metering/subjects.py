@@ -76,7 +76,8 @@ def locate(catalog: Catalog, wanted: Wanted, at_s: int, sender: Sender) -> Place
         if text is None:
             continue
         if name not in _DIMENSIONS_OF.get(kind, ()):
-            raise RefusedError(RejectReason.INVALID, f"data.{name} goes with a subject app/…, not with this one")
+            fitting = " or ".join(f"{each}/…" for each, names in _DIMENSIONS_OF.items() if name in names)
+            raise RefusedError(RejectReason.INVALID, f"data.{name} goes with a subject {fitting}, not with this one")
         if not 0 < len(text) <= most:
             raise RefusedError(RejectReason.INVALID, f"data.{name} has {len(text)} characters; 1 to {most} are allowed")
         if UNFIT.search(text):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from weighbridge.reports.activity import last_requests_s as _last_requests_s
+from weighbridge.reports.activity import last_syncs_s as _last_syncs_s
 from weighbridge.reports.percentile import percentile as _percentile
 from weighbridge.reports.period import period as _period
 from weighbridge.reports.quota import quota as _quota
@@ -19,5 +21,7 @@ REPORTS: dict[str, Callable[..., Any]] = {
     "quota": _quota,
     "top": _top,
     "period": _period,
+    "last_syncs": _last_syncs_s,
+    "last_requests": _last_requests_s,
 }
 """Every report by its name."""

@@ -24,6 +24,7 @@ from weighbridge.model import (
     Kind,
     Placement,
     Series,
+    SeriesKey,
     Server,
     Space,
     VpnInstance,
@@ -276,9 +277,17 @@ def _wanted(series: Series, found: Selection, thing: _Thing) -> bool:
     key = series.key
     if found.environment not in (None, key.environment) or found.consumer not in (None, key.consumer):
         return False
-    if not thing.excluded or key.path is None:
-        return True
-    return Endpoint((key.method or "").upper(), key.path) not in thing.excluded
+    return not is_excluded(key, thing.excluded)
+
+
+def excluded_of(app: App) -> frozenset[Endpoint]:
+    """The endpoints that an app excludes, as `is_excluded` compares them."""
+    return frozenset(Endpoint(endpoint.method.upper(), endpoint.path) for endpoint in app.excluded_endpoints)
+
+
+def is_excluded(key: SeriesKey, excluded: frozenset[Endpoint]) -> bool:
+    """Whether a series of an app is of an endpoint that it excludes."""
+    return bool(excluded) and key.path is not None and Endpoint((key.method or "").upper(), key.path) in excluded
 
 
 def _app_dimension_keys(view: CatalogView, found: Selection, group_by: tuple[str, ...]) -> set[GroupKey]:
@@ -374,9 +383,8 @@ def _vpns(view: CatalogView, found: Selection) -> Iterator[_Thing]:
 def _apps(view: CatalogView, found: Selection) -> Iterator[_Thing]:
     for app_id in [found.app] if found.app is not None else _ids_of(view.apps_of, found):
         app = view.apps[app_id]
-        excluded = frozenset(Endpoint(e.method.upper(), e.path) for e in app.excluded_endpoints)
         labels: dict[str, str | int | None] = {"organization": app.organization, "app": app.id}
-        yield _Thing(Kind.APP, str(app.id), labels, deleted_at_s=app.deleted_at_s, excluded=excluded)
+        yield _Thing(Kind.APP, str(app.id), labels, deleted_at_s=app.deleted_at_s, excluded=excluded_of(app))
 
 
 def _spaces(view: CatalogView, found: Selection) -> Iterator[_Thing]:

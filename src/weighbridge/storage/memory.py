@@ -128,6 +128,15 @@ class MemoryStore:
         must_be_aligned(start_s, end_s, SLOT_S)
         return max((at_s for _, _, at_s, _ in self._rows(members, start_s, end_s)), default=None)
 
+    def last_slots_s(self, members: Members, start_s: int, end_s: int, *, moved_only: bool = False) -> dict[int, int]:
+        """Start of the newest slot in the range that has a row, by group; with `moved_only`, one in which an amount moved."""
+        must_be_aligned(start_s, end_s, SLOT_S)
+        newest: dict[int, int] = {}
+        for _, group, at_s, row in self._rows(members, start_s, end_s):
+            if any(row.amounts) or not moved_only:
+                newest[group] = max(at_s, newest.get(group, at_s))
+        return newest
+
     def flush(self) -> None:
         """Nothing to do here: there is only one place for sums."""
         self._must_be_open()

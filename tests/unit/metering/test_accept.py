@@ -17,6 +17,7 @@ from weighbridge.measurement import READING_TYPE, USAGE_TYPE, Event, EventData, 
 from weighbridge.metering import accept as accept_module
 from weighbridge.metering import fold as fold_module
 from weighbridge.metering import intake as intake_module
+from weighbridge.metering import subjects as subjects_module
 from weighbridge.metering.accept import Batch
 from weighbridge.metering.columns import few_rows, many_rows
 from weighbridge.metering.fold import catch_up
@@ -93,6 +94,15 @@ def bench(tmp_path):
     ("space/9", {}, RejectReason.UNKNOWN_SUBJECT),
     ("space/-1", {}, RejectReason.INVALID),
     ("server/sv_0", {"consumer": "alice"}, RejectReason.INVALID),
+    ("server/sv_0", {"path": "/x"}, RejectReason.INVALID),
+    ("space/123", {"method": "GET", "path": "/x"}, RejectReason.INVALID),
+    ("space/123", {"method": "GET"}, RejectReason.INVALID),
+    ("space/123", {"consumer": "alice", "path": "/x"}, RejectReason.INVALID),
+    ("space/123", {"environment": "prod", "path": "/x"}, RejectReason.INVALID),
+    ("space/123", {"path": "/x\n"}, RejectReason.INVALID),
+    ("space/123", {"path": "\0/x"}, RejectReason.INVALID),
+    ("space/123", {"path": "/x\x85"}, RejectReason.INVALID),
+    ("space/9", {"path": "/x"}, RejectReason.UNKNOWN_SUBJECT),
 ])
 def test_subjects_without_a_place_are_refused(bench, subject, data, code):
     assert bench.code(usage(subject=subject, **data)) == code
@@ -205,6 +215,48 @@ def test_environments_and_consumers_are_made_up_to_a_bound(bench):
 def test_endpoints_are_told_apart_whatever_the_case_of_the_method(bench):
     bench.take(usage(1, "app/1", method="get", path="/x", bytes_in=1), usage(2, "app/1", method="GET", path="/x", bytes_in=2))
     assert bench.total(kind=Kind.APP, object="1", method="GET", path="/x")[0] == 3
+
+
+@pytest.mark.parametrize(("subject", "name", "fitting"), [
+    ("space/123", "method", "app/…, not"), ("server/sv_0", "path", "app/… or space/…, not"),
+])
+def test_a_refusal_says_what_the_name_goes_with(bench, subject, name, fitting):
+    (refusal,) = bench.take(usage(subject=subject, **{name: "x"})).rejected
+    assert refusal.detail == f"data.{name} goes with a subject {fitting} with this one"
+
+
+def test_a_path_of_a_space_is_an_asset(bench):
+    receipt = bench.take(
+        usage(1, "space/123", bytes_out=1), usage(2, "space/123", path="/f/logo.svg", bytes_out=10),
+        usage(3, "space/123", path="/f/logo.svg", bytes_out=20), usage(4, "space/123", path="/F/logo.svg", bytes_out=100))
+    assert (receipt.accepted, receipt.rejected) == (4, ())
+    assert bench.total(kind=Kind.SPACE, object="123")[1] == 1
+    assert bench.total(kind=Kind.SPACE, object="123", path="/f/logo.svg")[1] == 30
+    assert bench.total(kind=Kind.SPACE, object="123", path="/F/logo.svg")[1] == 100
+
+
+def test_the_path_is_content(bench):
+    assert bench.take(usage(1, "space/123", path="/a", bytes_out=1)).accepted == 1
+    assert bench.code(usage(1, "space/123", path="/b", bytes_out=1)) == RejectReason.CONFLICT
+    assert bench.code(usage(1, "space/123", bytes_out=1)) == RejectReason.CONFLICT
+    assert bench.take(usage(1, "space/123", path="/a", bytes_out=1)).duplicates == 1
+
+
+def test_assets_are_told_apart_up_to_a_bound(bench, monkeypatch):
+    monkeypatch.setattr(subjects_module, "SERIES_PER_SPACE", 2)
+    assert bench.take(*(usage(path, "space/123", path=path, bytes_out=1) for path in ("/a", "/b"))).accepted == 2
+    (refusal,) = bench.take(usage(3, "space/123", path="/c", bytes_out=1)).rejected
+    assert (refusal.code, refusal.detail) == (RejectReason.TOO_MANY, "too many assets of space 123")
+    assert bench.take(usage(4, "space/123", path="/a", bytes_out=1)).accepted == 1
+    assert bench.take(usage(5, "space/123", bytes_out=1)).accepted == 1  # the space itself has room
+
+
+def test_an_app_itself_has_room_however_many_endpoints_it_has(bench, monkeypatch):
+    monkeypatch.setattr(subjects_module, "SERIES_PER_APP", 1)
+    assert bench.take(usage(1, "app/1", method="GET", path="/a", bytes_in=1)).accepted == 1
+    assert bench.code(usage(2, "app/1", method="GET", path="/b", bytes_in=1)) == RejectReason.TOO_MANY
+    assert bench.code(usage(2, "app/1", consumer="alice", bytes_in=1)) == RejectReason.TOO_MANY
+    assert bench.take(usage(3, "app/1", bytes_in=1), usage(4, "app/1", environment="prod", bytes_in=1)).accepted == 2
 
 
 def test_a_changed_catalog_is_noticed(bench):

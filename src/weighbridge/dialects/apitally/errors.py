@@ -37,9 +37,9 @@ class InvalidParametersError(InvalidInputError):
         self.faults = tuple(faults)
 
 
-def value_fault(where: str, detail: str, given: str | None) -> Fault:
-    """The fault of a value that is well formed and still cannot be."""
-    return Fault("value_error", ("query", where), f"Value error, {detail}", given, {"error": detail})
+def value_fault(where: str, detail: str, given: str | None, place: str = "query") -> Fault:
+    """The fault of a value that is well formed and still cannot be; `place` is query, path or header."""
+    return Fault("value_error", (place, where), f"Value error, {detail}", given, {"error": detail})
 
 
 def refuse(call: Call, error: Exception) -> Answer:

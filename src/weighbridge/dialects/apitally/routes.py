@@ -1,4 +1,4 @@
-"""Apitally's traffic of an app, by hour or by day: `GET /v1/apps/{app_id}/traffic`."""
+"""Apitally's traffic of an app, by hour or by day (`GET /v1/apps/{app_id}/traffic`), and the dialect as a whole."""
 
 from __future__ import annotations
 
@@ -7,24 +7,37 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from weighbridge.dialects.apitally.described import (
+    APP_ID,
+    ENVIRONMENT_ID,
+    ID,
+    INSTANT,
+    NEXT_TOKEN,
+    RATE,
+    RATE_HEADERS,
+    limit,
+    nullable,
+    rate_headers,
+)
 from weighbridge.dialects.apitally.errors import ERROR, VALIDATION_ERROR, InvalidParametersError, refuse, value_fault
+from weighbridge.dialects.apitally.lists_docs import LIST_ROUTES
+from weighbridge.dialects.apitally.pages import FOREIGN_TOKEN
 from weighbridge.dialects.apitally.parameters import Reader
 from weighbridge.dialects.apitally.token import MAX_LENGTH, Rest, read_token, write_token
 from weighbridge.dialects.apitally.wire import TRAFFIC_EXAMPLE, TRAFFIC_SCHEMA, TrafficPage, traffic_item
 from weighbridge.dialects.exact_json import encode
 from weighbridge.domain.timegrid import Window, floor, window_start, windows_whole
 from weighbridge.domain.units import DAY_S, SLOT_S
-from weighbridge.http.route import Answer, Dialect, Documented, Param, RateLimit, Route
+from weighbridge.http.route import Answer, Dialect, Documented, Param, Route
 from weighbridge.model import Kind, Scope
 from weighbridge.ports import Members
 from weighbridge.reports.selection import Reach, Selection, resolve, select
 from weighbridge.reports.usage import NOTHING, sum_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
-    from weighbridge.http.route import Call, RateState
+    from weighbridge.http.route import Call
     from weighbridge.model import CatalogView
 
 MAX_PAGE = 1000
@@ -96,8 +109,7 @@ def _rest(call: Call, asked: _Asked) -> Rest:
         try:
             return read_token(_fingerprint(call, asked), asked.token)
         except ValueError:
-            detail = "the token belongs to other parameters, or to nothing; send it with those that it came from"
-            raise InvalidParametersError([value_fault("next_token", detail, asked.token)]) from None
+            raise InvalidParametersError([value_fault("next_token", FOREIGN_TOKEN, asked.token)]) from None
     now_us = call.services.clock.now_us()
     end_us = now_us if asked.end_us is None else asked.end_us
     start_us = now_us - _DEFAULT_LENGTH_S[asked.interval] * _US if asked.start_us is None else asked.start_us
@@ -134,50 +146,28 @@ def _fingerprint(call: Call, asked: _Asked) -> bytes:
     return msgspec.json.encode([asked.app, call.who.organization, call.who.project, *sent])
 
 
-def rate_headers(state: RateState) -> tuple[tuple[str, str], ...]:
-    """How a key stands, in the vendor's header names."""
-    return (
-        ("X-RateLimit-Limit", str(state.limit)),
-        ("X-RateLimit-Remaining", str(state.remaining)),
-        ("X-RateLimit-Reset", str(state.reset_at_s)),
-    )
-
-
-def _nullable(schema: Mapping[str, object]) -> dict[str, object]:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_ID = {"type": "integer", "minimum": 1}
-_INSTANT = {"type": "string", "format": "date-time"}
 _START = (
     'Start date and time in ISO 8601 format. Defaults to 24 hours ago if `interval` is "hour", or 30 days ago if '
     '`interval` is "day". Will be rounded down to the beginning of the interval (hour or day).'
 )
 _ZONE = "Timezone to use for intervals and to interpret `start` and `end` if given without offset. Defaults to UTC."
-_TOKEN = "Token to fetch the next page of records, as returned by a previous request with the same parameters."  # noqa: S105
 _PARAMS = (
-    Param("app_id", "App ID", _ID, where="path", required=True, example=1),
-    Param("app_env_id", "Filter to environment ID, if provided.", _nullable(_ID)),
-    Param("consumer_id", "Filter to consumer ID, if provided.", _nullable(_ID)),
-    Param("start", _START, _nullable(_INSTANT), example="2025-05-14T00:00:00Z"),
-    Param("end", "End date and time in ISO 8601 format. Defaults to now.", _nullable(_INSTANT),
+    APP_ID,
+    ENVIRONMENT_ID,
+    Param("consumer_id", "Filter to consumer ID, if provided.", nullable(ID)),
+    Param("start", _START, nullable(INSTANT), example="2025-05-14T00:00:00Z"),
+    Param("end", "End date and time in ISO 8601 format. Defaults to now.", nullable(INSTANT),
           example="2025-05-15T00:00:00Z"),
     Param("interval", "Whether to group by day or by hour.",
-          _nullable({"type": "string", "enum": list(_INTERVALS), "default": "hour"})),
-    Param("timezone", _ZONE, _nullable({"type": "string"}), example="America/New_York"),
-    Param("limit", "Maximum number of records to return per page",
-          {"type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE}),
-    Param("next_token", _TOKEN, _nullable({"type": "string", "maxLength": MAX_LENGTH})),
+          nullable({"type": "string", "enum": list(_INTERVALS), "default": "hour"})),
+    Param("timezone", _ZONE, nullable({"type": "string"}), example="America/New_York"),
+    limit(DEFAULT_PAGE, MAX_PAGE),
+    NEXT_TOKEN,
 )
-_RATE_HEADERS = {
-    "X-RateLimit-Limit": "Requests a minute for this key",
-    "X-RateLimit-Remaining": "How many of them are left",
-    "X-RateLimit-Reset": "When there are more again, in unix seconds",
-}
 
 DIALECT = Dialect(
     name="apitally",
-    prefixes=("/v1/apps",),
+    prefixes=("/v1/apps", "/v1/team"),
     routes=(
         Route(
             method="GET",
@@ -193,12 +183,13 @@ DIALECT = Dialect(
             params=_PARAMS,
             answers={
                 200: Documented(
-                    "Successful Response", {"application/json": TRAFFIC_SCHEMA}, TRAFFIC_EXAMPLE, _RATE_HEADERS,
+                    "Successful Response", {"application/json": TRAFFIC_SCHEMA}, TRAFFIC_EXAMPLE, RATE_HEADERS,
                 ),
             },
-            rate=RateLimit(calls=100, window_s=60),
+            rate=RATE,
             sees=("app", "environment", "consumer"),
         ),
+        *LIST_ROUTES,
     ),
     refuse=refuse,
     accepts_auth=("raw", "bearer", "api-key"),

@@ -1,4 +1,4 @@
-"""The token that continues a list: where the next page begins and where the list ends, bound to its query.
+"""The token that continues a list, bound to its query: where the next page begins, and of a range also where it ends.
 
 It grants nothing that the key may not see anyway; its digest only keeps it from being used with another question.
 """
@@ -16,8 +16,9 @@ from weighbridge.domain.units import SLOT_S
 MAX_LENGTH = 1024
 """Longest text that is looked at as a token: the vendor's bound."""
 
-_VERSION = 1
-_LAYOUT = struct.Struct(">Bqq")
+_RANGE = struct.Struct(">Bqq")
+_PLACE = struct.Struct(">Bq")
+_RANGE_KIND, _PLACE_KIND = 1, 2
 _DIGEST_BYTES = 16
 
 
@@ -29,24 +30,43 @@ class Rest(NamedTuple):
 
 
 def write_token(query: bytes, rest: Rest) -> str:
-    """The token for the rest of the list that `query` asks for."""
-    content = _LAYOUT.pack(_VERSION, *rest)
-    return base64.urlsafe_b64encode(content + _digest(query, content)).decode().rstrip("=")
+    """The token for the rest of the range that `query` asks for."""
+    return _seal(query, _RANGE.pack(_RANGE_KIND, *rest))
 
 
 def read_token(query: bytes, text: str) -> Rest:
     """The rest that a token speaks of. ValueError: it was made for another query, or not here."""
-    try:
-        given = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        version, *rest = _LAYOUT.unpack(given[: _LAYOUT.size])
-    except (UnicodeEncodeError, binascii.Error, struct.error):
-        raise ValueError(text) from None
+    kind, *rest = _open(query, text, _RANGE)
     found = Rest(*rest)
-    aligned = not found.start_s % SLOT_S and not found.end_s % SLOT_S
-    if version != _VERSION or not aligned or write_token(query, found) != text:
+    if kind != _RANGE_KIND or found.start_s % SLOT_S or found.end_s % SLOT_S:
         raise ValueError(text)
     return found
 
 
-def _digest(query: bytes, content: bytes) -> bytes:
-    return blake2b(content + query, digest_size=_DIGEST_BYTES, person=b"apitally-page").digest()
+def write_place(query: bytes, last: int) -> str:
+    """The token for what comes behind the object with the id `last`, in the list that `query` asks for."""
+    return _seal(query, _PLACE.pack(_PLACE_KIND, last))
+
+
+def read_place(query: bytes, text: str) -> int:
+    """The id of the last object before the page. ValueError: the token was made for another query, or not here."""
+    kind, last = _open(query, text, _PLACE)
+    if kind != _PLACE_KIND:
+        raise ValueError(text)
+    return last
+
+
+def _seal(query: bytes, content: bytes) -> str:
+    digest = blake2b(content + query, digest_size=_DIGEST_BYTES, person=b"apitally-page").digest()
+    return base64.urlsafe_b64encode(content + digest).decode().rstrip("=")
+
+
+def _open(query: bytes, text: str, layout: struct.Struct) -> tuple[int, ...]:
+    try:
+        given = base64.b64decode(text.encode("ascii") + b"=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        found = layout.unpack(given[: layout.size])
+    except (UnicodeEncodeError, binascii.Error, struct.error):
+        raise ValueError(text) from None
+    if _seal(query, given[: layout.size]) != text:
+        raise ValueError(text)
+    return found

@@ -1,12 +1,16 @@
-"""Storyblok's API traffic statistics: `GET /v1/orgs/me/statistics/all_traffic`."""
+"""Storyblok's API traffic statistics (`GET /v1/orgs/me/statistics/all_traffic`), and the dialect as a whole."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from weighbridge.dialects.organization import ORGANIZATION_PARAM
+from weighbridge.dialects.storyblok.assets import assets_traffic
+from weighbridge.dialects.storyblok.assets_wire import ASSETS_EXAMPLE, ASSETS_SCHEMA
 from weighbridge.dialects.storyblok.errors import ERROR, INVALID, refuse
 from weighbridge.dialects.storyblok.groups import date_s, groups_of, parse_dates, parse_group_by, today
+from weighbridge.dialects.storyblok.me import organization_of_me
 from weighbridge.dialects.storyblok.tally import Spaces, tally, total
 from weighbridge.dialects.storyblok.wire import (
     TRAFFIC_EXAMPLE,
@@ -16,7 +20,6 @@ from weighbridge.dialects.storyblok.wire import (
     Statistics,
     encode,
 )
-from weighbridge.domain.errors import InvalidInputError, NotVisibleError
 from weighbridge.domain.units import DAY_S
 from weighbridge.http.route import Answer, Dialect, Documented, Param, RateLimit, Route
 from weighbridge.model import Kind, Scope
@@ -30,7 +33,6 @@ if TYPE_CHECKING:
     from weighbridge.http.route import Call, RateState
     from weighbridge.model import CatalogView, Organization
 
-ORGANIZATION_HEADER = "Weighbridge-Organization"
 LAST_DAYS = 7
 _MONTHS = 12
 
@@ -41,7 +43,7 @@ def all_traffic(call: Call) -> Answer:
     dates = parse_dates(call.one("start_date"), call.one("end_date"), day)
     groups = groups_of(dates, parse_group_by(call.one("group_by")))
     view = call.services.catalog.view()
-    organization = _organization(call, view)
+    organization = organization_of_me(call, view)
     store = call.services.store
     spaces = _spaces(view, organization)
     unit = organization.traffic_limit_unit
@@ -60,21 +62,6 @@ def all_traffic(call: Call) -> Answer:
         | {"other_spaces": _rows(found.others, groups, only_moved=True)},
     )
     return Answer(200, encode(statistics, found.raw))
-
-
-def _organization(call: Call, view: CatalogView) -> Organization:
-    """The organization that `me` stands for."""
-    who = call.who
-    if who.project is not None:  # spaces belong to no project, so this key sees none
-        raise NotVisibleError("organization", "me")
-    name = call.headers.get(ORGANIZATION_HEADER.lower())
-    found = resolve(view, Reach(who.organization), Selection(organization=name)).organization
-    if found is not None and found in view.organizations:
-        return view.organizations[found]
-    alive = [each for each in tuple(view.organizations.values()) if each.deleted_at_s is None]
-    if found is not None or len(alive) != 1:
-        raise InvalidInputError("must name one of the organizations", where=ORGANIZATION_HEADER)
-    return alive[0]
 
 
 def _spaces(view: CatalogView, organization: Organization) -> Spaces:
@@ -115,24 +102,20 @@ def rate_headers(state: RateState) -> tuple[tuple[str, str], ...]:
 
 
 _DATE = {"type": "string", "format": "date"}
-_PARAMS = (
+_DATES = (
     Param("start_date", "Start date for traffic statistics (UTC), included. Defaults to 1 January.", _DATE),
     Param("end_date", "End date for traffic statistics (UTC), included. Defaults to today.", _DATE),
-    Param("group_by", "Group statistics by `day`, `month`, or `year`. Defaults to `month`.",
-          {"type": "string", "enum": ["day", "month", "year"], "default": "month"}),
-    Param(ORGANIZATION_HEADER, "Which organization `me` is, id or slug: for a key that sees several.", where="header"),
 )
-_ANSWERS = {
-    200: Documented(
-        "API traffic usage statistics for the organization",
-        {"application/json": TRAFFIC_SCHEMA},
-        TRAFFIC_EXAMPLE,
-        {"X-RateLimit-Policy": "Requests a second for this key", "X-RateLimit": "How many of them are left"},
-    ),
-}
+_GROUP_BY = Param(
+    "group_by", "Group statistics by `day`, `month`, or `year`. Defaults to `month`.",
+    {"type": "string", "enum": ["day", "month", "year"], "default": "month"},
+)
+_RATE_HEADERS = {"X-RateLimit-Policy": "Requests a second for this key", "X-RateLimit": "How many of them are left"}
 
 
-def _route(path: str, name: str) -> Route:
+def _all_traffic(path: str, name: str) -> Route:
+    """The route of all traffic, at one of its paths."""
+    told = "API traffic usage statistics for the organization"
     return Route(
         method="GET",
         path=path,
@@ -141,8 +124,29 @@ def _route(path: str, name: str) -> Route:
         description="Returns API traffic usage statistics for the organization. Filter the response by date.",
         handler=all_traffic,
         scope=Scope.TRAFFIC_READ,
-        params=_PARAMS,
-        answers=_ANSWERS,
+        params=(*_DATES, _GROUP_BY, ORGANIZATION_PARAM),
+        answers={200: Documented(told, {"application/json": TRAFFIC_SCHEMA}, TRAFFIC_EXAMPLE, _RATE_HEADERS)},
+        rate=RateLimit(calls=6, window_s=1),
+        sees=("organization",),
+    )
+
+
+def _assets_traffic(path: str, name: str) -> Route:
+    """The route of the traffic of assets, at one of its paths."""
+    told = "Assets that moved something, most bytes first"
+    return Route(
+        method="GET",
+        path=path,
+        name=name,
+        summary="Retrieve Assets Traffic Statistics",
+        description=(
+            "Returns assets traffic usage statistics for the organization. Filter the response by date. An asset is a path"
+            " that usage of a space was sent with."
+        ),
+        handler=assets_traffic,
+        scope=Scope.TRAFFIC_READ,
+        params=(*_DATES, ORGANIZATION_PARAM),
+        answers={200: Documented(told, {"application/json": ASSETS_SCHEMA}, ASSETS_EXAMPLE, _RATE_HEADERS)},
         rate=RateLimit(calls=6, window_s=1),
         sees=("organization",),
     )
@@ -151,9 +155,11 @@ def _route(path: str, name: str) -> Route:
 DIALECT = Dialect(
     name="storyblok",
     prefixes=("/v1/orgs",),
-    routes=(
-        _route("/v1/orgs/me/statistics/all_traffic", "storyblok_all_traffic"),
-        _route("/v1/orgs/me/statistics/:all_traffic", "storyblok_colon_all_traffic"),  # as the vendor's page heads it
+    routes=(  # with the colon, too, as the vendor's pages head them
+        _all_traffic("/v1/orgs/me/statistics/all_traffic", "storyblok_all_traffic"),
+        _all_traffic("/v1/orgs/me/statistics/:all_traffic", "storyblok_colon_all_traffic"),
+        _assets_traffic("/v1/orgs/me/statistics/assets_traffic", "storyblok_assets_traffic"),
+        _assets_traffic("/v1/orgs/me/statistics/:assets_traffic", "storyblok_colon_assets_traffic"),
     ),
     refuse=refuse,
     error_content=ERROR,

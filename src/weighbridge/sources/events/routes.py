@@ -9,7 +9,7 @@ import msgspec
 from weighbridge.http.delivery import deliver
 from weighbridge.http.failures import TooLargeError, UnreadableBodyError, WrongContentTypeError
 from weighbridge.http.route import Answer, Documented, Route
-from weighbridge.measurement import MAX_AMOUNT, MAX_DURATION_S, MAX_NAME, RejectReason
+from weighbridge.measurement import MAX_AMOUNT, MAX_DURATION_S, MAX_NAME, MAX_PATH, RejectReason
 from weighbridge.metering.accept import Batch
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import Scope
@@ -84,10 +84,13 @@ _EVENT = {
                 "bytes_out": _amount("Bytes that it sent."),
                 "requests": _amount("Requests that it answered."),
                 "duration_s": {"type": ["integer", "null"], "minimum": 0, "maximum": MAX_DURATION_S},
-                "environment": _NAME,
-                "consumer": _NAME,
-                "method": _NAME,
-                "path": {"type": ["string", "null"]},
+                "environment": _NAME | {"description": "Of an app: the name of the environment."},
+                "consumer": _NAME | {"description": "Of an app: the identifier of who called."},
+                "method": _NAME | {"description": "Of an app: the method of the endpoint, together with its path."},
+                "path": {
+                    "type": ["string", "null"], "minLength": 1, "maxLength": MAX_PATH,
+                    "description": "Of an app: the endpoint, a route template. Of a space: the path of an asset.",
+                },
                 "bytes_in_total": _total("A reading's counter of bytes received."),
                 "bytes_out_total": _total("A reading's counter of bytes sent."),
                 "counter_bits": {"enum": [32, 64, None]},

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from weighbridge.ports import STEPS_S, Sums, must_be_edges
-from weighbridge.storage.duckdb.tiers import DAY, FIVE, HALF, SLOT_S, TIERS, Stretch, Tier, plan
+from weighbridge.storage.duckdb.tiers import FIVE, SLOT_S, TIERS, Stretch, Tier, plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,6 +125,14 @@ class Question:
         """Start of the newest bucket that has a row; with step 0, of the newest slot of any tier asked."""
         bucket = self._number(cursor, "newest")
         return None if bucket is None else bucket * (self._step_s or SLOT_S)
+
+    def newest_by_group_s(self, cursor: duckdb.DuckDBPyConnection, *, moved_only: bool) -> dict[int, int]:
+        """The same for each group that has a row; with `moved_only`, a row of which an amount is above zero."""
+        members = self._members  # noqa: F841  DuckDB finds it by its name
+        condition = "WHERE bytes_in > 0 OR bytes_out > 0 OR requests > 0" if moved_only else ""
+        sql = query("newest_by_group").format(rows=self._rows(), condition=condition)
+        step_s = self._step_s or SLOT_S
+        return {group: bucket * step_s for group, bucket in cursor.execute(sql).fetchall()}
 
     def _number(self, cursor: duckdb.DuckDBPyConnection, name: str, **bounds: int) -> int | None:
         members = self._members  # noqa: F841  DuckDB finds it by its name
@@ -239,29 +247,3 @@ def _whole(low: np.ndarray, high: np.ndarray) -> list[int | None]:
     elif (low < 0).any():
         amounts = [None if less is None or less < 0 else less for less in amounts]
     return amounts
-
-
-def newest_slot_s(
-    cursor: duckdb.DuckDBPyConnection, members: Members, range_s: tuple[int, int], horizons: Horizons, latest_s: int
-) -> int | None:
-    """Start of the newest slot with a row. `latest_s`: no row of any series is newer.
-
-    The day before `latest_s` is asked first, being where most series have it; then from the days down, each tier about
-    the newest slot above. Must run inside one transaction of `cursor`.
-    """
-    start_s, end_s = range_s
-    near_s = max(start_s, (latest_s - DAY.slot_s) // SLOT_S * SLOT_S, horizons.five_s)
-    question = Question(members, near_s, max(near_s, end_s), SLOT_S, horizons)
-    newest_s = None if question.empty else question.newest_s(cursor)
-    if newest_s is not None or near_s == start_s:
-        return newest_s
-    at_s, end_s = start_s, min(end_s, near_s)
-    for step_s in (DAY.slot_s, HALF.slot_s, SLOT_S):
-        if step_s == HALF.slot_s and at_s >= horizons.five_s:
-            continue  # the finest tier still has that day
-        question = Question(members, at_s, end_s, step_s, horizons)
-        newest_s = None if question.empty else question.newest_s(cursor)
-        if newest_s is None:
-            return None
-        at_s = max(newest_s, start_s)
-    return at_s

@@ -18,7 +18,8 @@ from weighbridge.ports import Sums
 from weighbridge.storage.duckdb.checks import findings
 from weighbridge.storage.duckdb.database import Database, checkpoint, number, transaction
 from weighbridge.storage.duckdb.failures import translate
-from weighbridge.storage.duckdb.question import Question, newest_slot_s, query
+from weighbridge.storage.duckdb.newest import newest_slot_s, newest_slots_s
+from weighbridge.storage.duckdb.question import Question, query
 from weighbridge.storage.duckdb.tiers import DAY, DAY_S, FIVE, HALF, SLOT_S, Horizons
 from weighbridge.storage.duckdb.upkeep import RUN_ROWS_MAX, Compaction, append_fresh, columns_of, enter, load_tiers
 
@@ -142,6 +143,16 @@ class DuckDBStore:
         def ask(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> int | None:
             with transaction(cursor):
                 return newest_slot_s(cursor, members, (start_s, end_s), horizons, self._latest_s)
+
+        return self._ask(ask)
+
+    def last_slots_s(self, members: Members, start_s: int, end_s: int, *, moved_only: bool = False) -> dict[int, int]:
+        """Start of the newest slot in the range that has a row, by group; as exact as the tiers that are left."""
+
+        def ask(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> dict[int, int]:
+            with transaction(cursor):
+                range_s = (start_s, end_s)
+                return newest_slots_s(cursor, members, range_s, horizons, self._latest_s, moved_only=moved_only)
 
         return self._ask(ask)
 
