@@ -28,7 +28,9 @@ SETTINGS, _ = load({"no_host": "true"}, {}, Path.cwd())
 ROUTES = [route for dialect in dialects(SETTINGS) for route in dialect.routes]
 READING = [route for route in ROUTES if route.method == "GET"]
 WRITING = [route for route in ROUTES if route.body is not None]
-VENDORS = ("/traffic", "/v1/apps", "/v1/team", "/v1/orgs", "/vpn", "/v2")
+VENDORS = (
+    "/traffic", "/v1/apps", "/v1/team", "/v1/orgs", "/vpn", "/v2", "/v1/metrics", "/v1/traces", "/v1/logs",
+)
 OWN = {
     "project": PROJECT, "server": SERVER, "vpn": VPN, "instanceId": VPN, "organization": ORGANIZATION, "app": "1",
     "app_id": "1", "environment": "1", "consumer": "7", "space": "123", "peer": "alice", "region": "reg_9QDB5qag",

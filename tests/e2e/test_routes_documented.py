@@ -16,12 +16,13 @@ from weighbridge.http.openapi import describe, operation_id, with_openapi
 from weighbridge.http.paths import RouteTable
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
 from weighbridge.sources.hub.routes import HUB
+from weighbridge.sources.otlp.routes import OTLP
 from weighbridge.web.pages import WEB_ROUTES
 
 if TYPE_CHECKING:
     from weighbridge.http.route import Dialect, Documented, Route
 
-OURS = {"native": native_dialect((*EVENT_ROUTES, *WEB_ROUTES)), "hub": HUB}
+OURS = {"native": native_dialect((*EVENT_ROUTES, *WEB_ROUTES)), "hub": HUB, "otlp": OTLP}
 SERVED = with_openapi(tuple((DIALECTS | OURS).values()))
 DOCUMENT = json.loads(json.dumps(describe(SERVED)))
 CASES = [

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from backports import zstd
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from weighbridge.dialects.apitally.token import Rest, read_place, read_token, write_place, write_token
 from weighbridge.dialects.latitude.routes import DIALECT as LATITUDE
@@ -31,11 +34,14 @@ from weighbridge.sources.events.decode import (
     decode,
 )
 from weighbridge.sources.host.decode import parse_net_dev
-from weighbridge.sources.hub.decode import InvalidBodyError, decode_startup, decode_sync, figures_of
+from weighbridge.sources.hub import decode as hub
+from weighbridge.sources.otlp import decode as otlp
+from weighbridge.sources.otlp import metrics as otlp_metrics
+from weighbridge.sources.otlp.series import figures_of
 from weighbridge.storage.journal import codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 BODY_LIMIT = 4096
 """Decoded bytes that a body may have: small, so that the bound is met often."""
@@ -95,9 +101,9 @@ def events(data: bytes) -> None:
 
 def hub_sync(data: bytes) -> None:
     """What is taken is within all bounds that accept has."""
-    with suppress(InvalidBodyError):
-        found = decode_sync(data)
-        for figure in figures_of(found, "app/1", "prod"):
+    with suppress(hub.InvalidBodyError):
+        found = hub.decode_sync(data)
+        for figure in hub.figures_of(found, "app/1", "prod"):
             assert all(0 <= amount <= MAX_AMOUNT for amount in (figure.bytes_in, figure.bytes_out, figure.requests))
             assert (figure.method is None) == (figure.path is None)
             _check_names((figure.consumer, 255), (figure.method, 32), (figure.path, 1024))
@@ -114,8 +120,8 @@ def _check_names(*names: tuple[str | None, int]) -> None:
 
 
 def hub_startup(data: bytes) -> None:
-    with suppress(InvalidBodyError):
-        found = decode_startup(data)
+    with suppress(hub.InvalidBodyError):
+        found = hub.decode_startup(data)
         assert found.unlisted >= 0
         for endpoint in found.endpoints:
             _check_names((endpoint.method, 32), (endpoint.path, 1024))
@@ -206,6 +212,56 @@ def journal(data: bytes) -> None:
         raise AssertionError(damaged)
 
 
+def otlp_json(data: bytes) -> None:
+    with suppress(otlp_metrics.UnreadableError, otlp_metrics.TooManyError):
+        _tell(otlp.read_metrics(data, otlp.JSON))
+    with suppress(otlp_metrics.UnreadableError):
+        otlp.check_export(data, otlp.JSON)
+
+
+def otlp_protobuf(data: bytes) -> None:
+    """What we read is what protobuf's own parser reads, where both can."""
+    with suppress(otlp_metrics.UnreadableError, otlp_metrics.TooManyError, DecodeError):
+        found = otlp.read_metrics(data, otlp.PROTOBUF)
+        _tell(found)
+        otlp.check_export(data, otlp.PROTOBUF)
+        read = [(each.name, each.origin.scope_name, len(each.points)) for each in found]
+        assert read == list(_counted(ExportMetricsServiceRequest.FromString(data)))
+
+
+def _tell(metrics: list[otlp_metrics.Metric]) -> None:
+    """Every point is in a figure or refused, or says nothing; figures are what the intake takes."""
+    said = figures_of(metrics, "app/1", None)
+    assert sum(said.points) + said.refusals.points <= sum(len(metric.points) for metric in metrics)
+    assert len(said.refusals.sentence()) < 2000
+    for figure in said.figures:
+        assert (figure.method is None) == (figure.path is None)
+        assert figure.environment
+        for amount in (figure.requests, figure.bytes_in, figure.bytes_out):
+            assert amount is None or (type(amount) is int and amount >= 0)
+
+
+def _counted(request: ExportMetricsServiceRequest) -> Iterator[tuple[str, str, int]]:
+    for scope in (scope for resource in request.resource_metrics for scope in resource.scope_metrics):
+        for metric in scope.metrics:
+            data = metric.WhichOneof("data")
+            points = len(getattr(metric, data).data_points) if data else 0
+            if metric.name in otlp_metrics.COUNTED and points:
+                yield metric.name, scope.scope.name, points
+
+
+OTLP_POINT = (
+    b'{"startTimeUnixNano":"1","timeUnixNano":2000,"count":"7","sum":12.5,"attributes":[{"key":"http.route","value":'
+    b'{"stringValue":"/a"}},{"key":"http.method","value":{"intValue":"1"}},{"key":"l","value":{"arrayValue":{"values":[{}]}}}]}'
+)
+OTLP_JSON = (
+    b'{"resourceMetrics":[{"resource":{"attributes":[{"key":"k","value":{"kvlistValue":{"values":[{"key":"d","value":'
+    b'{"doubleValue":"NaN"}}]}}}]},"scopeMetrics":[{"scope":{"name":"s"},"metrics":[{"name":"http.server.request.duration",'
+    b'"histogram":{"aggregationTemporality":2,"dataPoints":[' + OTLP_POINT + b',{}]}},{"name":"http.server.response.size",'
+    b'"unit":"By","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"5","timeUnixNano":"9"}]}}]}]}]}'
+)
+OTLP_PROTOBUF = json_format.Parse(OTLP_JSON, ExportMetricsServiceRequest()).SerializeToString()
+
 _ROWS = np.zeros(70, MEASUREMENT)
 OTHER_LAYOUT = bytes((codec.COLUMNS,)) + codec.encode(_ROWS[:1], POSITION)[1:]
 """A good checksum before what the layout's byte does not speak of."""
@@ -222,5 +278,7 @@ TARGETS: Mapping[str, Target] = {
     "catalog": Target(catalog, (CATALOG, b"{}", b"- [1, .inf, ~, yes]")),
     "net_dev": Target(net_dev, (NET_DEV,)),
     "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), OTHER_LAYOUT, b"\0\3")),
+    "otlp_json": Target(otlp_json, (OTLP_JSON, b'{"resourceMetrics":[]}')),
+    "otlp_protobuf": Target(otlp_protobuf, (OTLP_PROTOBUF, OTLP_PROTOBUF * 2, b"\x0a\x00")),
 }
 """Everything that is fuzzed, by the name that the command knows it by."""

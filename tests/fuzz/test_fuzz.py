@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-TARGETS = ("events", "hub_sync", "hub_startup", "body", "query", "paths", "instants", "token", "catalog", "net_dev", "journal")
+TARGETS = (
+    "events", "hub_sync", "hub_startup", "otlp_json", "otlp_protobuf", "body", "query", "paths", "instants", "token",
+    "catalog", "net_dev", "journal",
+)
 RUNS = 3000
 """Inputs for each target: a second or two with what watching branches costs."""
 

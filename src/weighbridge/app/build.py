@@ -27,6 +27,7 @@ from weighbridge.metering.jobs import Job, Jobs
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
 from weighbridge.sources.host.listen import HostCollector, is_supported
 from weighbridge.sources.hub.routes import HUB
+from weighbridge.sources.otlp.routes import OTLP
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
 from weighbridge.storage.journal.store import SqliteJournal
@@ -179,6 +180,7 @@ def dialects(settings: Settings) -> list[Dialect]:
     served["native"] = native_dialect((*EVENT_ROUTES, *WEB_ROUTES))
     served["altostrat"] = make_altostrat(_jwt(settings))
     served["hub"] = HUB
+    served["otlp"] = OTLP
     return list(served.values())
 
 

@@ -91,8 +91,9 @@ class Message:
 
     `id` is unique within `owner` (an organization) and `source`; the same id with another `content` is a conflict.
     Without one nothing is remembered of the message itself: right where all figures are counters, which no retry moves.
-    `is_whole`: one refused figure refuses all. `from_start`: a counter never seen before counts whole since its start;
-    otherwise its first reading bills nothing (law 8). `is_polled`: series fed by it can have gaps.
+    `is_whole`: one refused figure refuses all. `is_polled`: series fed by it can have gaps. `from_start`: a counter never
+    seen before counts whole since its start, and its name is unique within the whole source; otherwise its first reading
+    bills nothing (law 8).
     """
 
     figures: Sequence[Figure]
@@ -322,7 +323,8 @@ def _counter_rows(taking: _Taking, figure: Figure, number: int) -> list[Row]:
     for name, totals in sides:
         if all(total is None for total in totals):
             continue
-        key = ("", str(number), message.source, name)
+        # A counter that counts whole when it is new must not be new again where a name's bound moves it to another series.
+        key = ("", "" if message.from_start else str(number), message.source, name)
         found = advance_counter(
             number, taking.state(key), figure.end_us, figure.start_us, totals, from_start=message.from_start
         )

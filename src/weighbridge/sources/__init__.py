@@ -6,6 +6,7 @@ SOURCES: dict[str, str] = {
     "events": "CloudEvents over HTTP: POST /api/v1/events",
     "hub": "Apitally's clients 0.25: POST /v2/{client_id}/{env}/…",
     "host": "this machine's own interfaces, from the kernel's counters",
+    "otlp": "OpenTelemetry over HTTP: POST /v1/metrics, with an app's write token",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
