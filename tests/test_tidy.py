@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent.parent
 MODULE_LINES = 500
 FUNCTION_LINES = 60
 README_LINES = 150
-MADE = {".git", ".venv", "node_modules", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache",
-        ".import_linter_cache", "weighbridge-data", "dist", "build", "weighbridge.egg-info"}
+MADE = {".git", ".venv", "node_modules", ".environments", "__pycache__", ".hypothesis", ".mypy_cache", ".ruff_cache",
+        ".pytest_cache", ".import_linter_cache", "weighbridge-data", "dist", "build", "weighbridge.egg-info"}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
 
 
@@ -117,7 +117,9 @@ def test_nothing_is_committed_that_belongs_elsewhere(path):
         assert not pattern.search(text), f"{what}: {pattern.search(text)}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.lock")), ids=name_of)
+@pytest.mark.parametrize("path", [
+    *sorted((ROOT / "requirements").glob("*.lock")), *sorted((ROOT / "tests/clients/environments").glob("*.lock")),
+], ids=name_of)
 def test_lock_files_have_no_addresses(path):
     text = path.read_text("utf-8")
     assert "://" not in text
