@@ -50,7 +50,7 @@ HABITS = {
     "apitally1": Habits(unsized_requests=True, unrouted=frozenset({405})),
     "otel": Habits(consumers=False, unsized_answers=False, options=True, unrouted=frozenset({404, 405})),
 }
-HABITS["otel_delta"] = HABITS["otel"]
+HABITS["otel_delta"] = HABITS["otel_twins"] = HABITS["otel"]
 
 
 @dataclass(frozen=True)
