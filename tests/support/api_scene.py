@@ -55,8 +55,12 @@ class Scene:
         self._began = dt.datetime.now(dt.UTC)
 
     def __enter__(self) -> Self:
-        self.server.start()
-        self._enter_apps()
+        try:
+            self.server.start()
+            self._enter_apps()
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
