@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -159,8 +158,3 @@ def add(*parts: Counted) -> Counted:
         for key, amount in part.items():
             whole[key] = whole[key].plus(amount)
     return whole
-
-
-def wait_past(begin_s: float, seconds: float) -> None:
-    """Returns `seconds` after `begin_s`, both of the monotonic clock."""
-    time.sleep(max(0.0, begin_s + seconds - time.monotonic()))
