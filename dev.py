@@ -109,12 +109,18 @@ def run(command: list[str]) -> None:
 
 
 def lock() -> int:
-    """Writes both lock files anew: names, versions and hashes, no addresses."""
-    for group, extra in (("base", ["build"]), ("dev", ["build", "dev"])):
-        groups = [word for name in extra for word in ("--group", name)]
-        command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-emit-index-url"]
-        command += ["--no-header", "--python-version", "3.11", "pyproject.toml", *groups, "--upgrade"]
-        if subprocess.call([*command, "-o", f"requirements/{group}.lock"], cwd=ROOT):
+    """Writes every lock file anew, ours and those of the tests' clients: names, versions and hashes, no addresses."""
+    wanted = {
+        "requirements/base.lock": ["pyproject.toml", "--group", "build"],
+        "requirements/dev.lock": ["pyproject.toml", "--group", "build", "--group", "dev"],
+    }
+    for listed in sorted(ROOT.glob("tests/clients/environments/*.in")):
+        name = listed.relative_to(ROOT)
+        wanted[str(name.with_suffix(".lock"))] = [str(name)]
+    command = ["uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--no-emit-index-url"]
+    command += ["--no-header", "--python-version", "3.11", "--upgrade"]
+    for written, read in wanted.items():
+        if subprocess.call([*command, *read, "-o", written], cwd=ROOT):
             return 1
     return 0
 
