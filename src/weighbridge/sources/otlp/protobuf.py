@@ -81,17 +81,17 @@ def read_metrics(body: bytes) -> list[Metric]:
 
 def _read_resource(walk: Walk, span: Span) -> Iterator[Metric]:
     """The metrics that count of one resource, which is parsed only if there is any."""
-    parts = _spans(walk, [span], (_RESOURCE, _SCOPE_METRICS))
+    parts = _spans(walk, span, (_RESOURCE, _SCOPE_METRICS))
     resource: Resource | None = None
     for scope_span in parts[_SCOPE_METRICS]:
-        inner = _spans(walk, [scope_span], (_SCOPE, _METRIC))
+        inner = _spans(walk, scope_span, (_SCOPE, _METRIC))
         makes = [make for metric_span in inner[_METRIC] if (make := _read_metric(walk, metric_span)) is not None]
         if not makes:
             continue
         if resource is None:
-            described = _parse(ResourceMessage, walk.body, parts[_RESOURCE])
+            described = _parse(ResourceMessage, _joined(walk.body, parts[_RESOURCE]))
             resource = Resource(None if described is None else _attributes(walk, described.attributes))
-        origin = _origin(walk, resource, _parse(InstrumentationScope, walk.body, inner[_SCOPE]))
+        origin = _origin(walk, resource, _parse(InstrumentationScope, _joined(walk.body, inner[_SCOPE])))
         yield from (make(origin) for make in makes)
 
 
@@ -148,7 +148,8 @@ def _read_data(walk: Walk, spans: Sequence[Span]) -> tuple[list[Span], dict[int,
 
 
 def _read_point(walk: Walk, kind: Kind, message: Any, span: Span) -> Point:  # noqa: ANN401  a message's class
-    point = _parse(message, walk.body, [span])
+    at, past = span
+    point = _parse(message, walk.body[at:past])
     if point is None:
         return Point(attributes=None)
     amount: float | None = None
@@ -166,31 +167,36 @@ def _read_point(walk: Walk, kind: Kind, message: Any, span: Span) -> Point:  # n
     )
 
 
-def _spans(walk: Walk, spans: Sequence[Span], numbers: tuple[int, ...]) -> dict[int, list[Span]]:
+def _spans(walk: Walk, span: Span, numbers: tuple[int, ...]) -> dict[int, list[Span]]:
     """Where the fields of these numbers lie."""
     found: dict[int, list[Span]] = {number: [] for number in numbers}
-    for span in spans:
-        for number, at, past in walk.fields(*span):
-            if past != NUMBER and number in found:
-                found[number].append((at, past))
+    for number, at, past in walk.fields(*span):
+        if past != NUMBER and number in found:
+            found[number].append((at, past))
     return found
 
 
-def _parse(message: Any, body: bytes, spans: Sequence[Span]) -> Any:  # noqa: ANN401  messages, of which there are no types
-    """A message from all of its pieces; None where it is too large. UnreadableError: it is none."""
-    if sum(past - at for at, past in spans) > MAX_PART_BYTES:
+def _joined(body: bytes, spans: Sequence[Span]) -> bytes:
+    """A message that may be in several pieces."""
+    return b"".join([body[at:past] for at, past in spans])
+
+
+def _parse(message: Any, encoded: bytes) -> Any:  # noqa: ANN401  messages, of which there are no types
+    """A message of this class; None where it is too large. UnreadableError: it is none."""
+    if len(encoded) > MAX_PART_BYTES:
         return None
     try:
-        return message.FromString(b"".join([body[at:past] for at, past in spans]))
+        return message.FromString(encoded)
     except (DecodeError, RecursionError) as error:
-        raise UnreadableError(f"no {message.DESCRIPTOR.name} from byte {spans[0][0]} on") from error
+        raise UnreadableError(f"a {message.DESCRIPTOR.name} is no protobuf message") from error
 
 
 def _attributes(walk: Walk, pairs: Any, depth: int = 0) -> Attributes | None:  # noqa: ANN401  messages
     if len(pairs) > MAX_ATTRIBUTES:
         return None
     walk.spend(len(pairs))
-    return {pair.key: _value(walk, pair.value, depth) for pair in pairs}
+    # Most are texts; where it is another kind, its text is empty.
+    return {pair.key: pair.value.string_value or _value(walk, pair.value, depth) for pair in pairs}
 
 
 def _value(walk: Walk, told: Any, depth: int) -> Value:  # noqa: ANN401  a message
