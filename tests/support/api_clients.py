@@ -36,7 +36,8 @@ def _otlp(url: str) -> dict[str, str]:
 
 def _sdk(url: str) -> dict[str, str]:
     return {
-        "OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_METRIC_EXPORT_INTERVAL": "1000", "OTEL_EXPORTER_OTLP_TIMEOUT": "30",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_METRIC_EXPORT_INTERVAL": "1000", "OTEL_EXPORTER_OTLP_TIMEOUT": "90",
+        "OTEL_METRIC_EXPORT_TIMEOUT": "90000",  # they try for so long; by default 10 s, and then the data is gone
         "OTEL_SEMCONV_STABILITY_OPT_IN": "http", "OTEL_SERVICE_NAME": "shop",
     }
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from weighbridge.domain.errors import StorageError, WeighbridgeError
-from weighbridge.http.failures import STORAGE_RETRY_S, status_of
+from weighbridge.http.failures import status_of
 from weighbridge.http.route import Answer, Documented
 from weighbridge.sources.otlp.decode import JSON, PROTOBUF
 from weighbridge.sources.otlp.wire import write_bytes, write_number
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 405: 12, 413: 3, 415: 3, 422: 3, 429: 8, 503: 14}
 """The numbers of google.rpc.Code by HTTP status."""
 _INTERNAL, _UNAVAILABLE = 500, 503
+RETRY_S = 1
+"""When an export is welcome again. OpenTelemetry's SDKs try for 10 s in all and throw the data away at once where
+Retry-After is longer than what is left of them: a second leaves room for several attempts."""
 
 
 def media_type_of(call: Call) -> str:
@@ -41,9 +44,9 @@ def answer_export(media_type: str, rejected: int = 0, sentence: str = "") -> Ans
 def refuse(call: Call, exc: Exception) -> Answer:
     """The answer to an error. A fault of ours is 503, never 500: clients throw away what a 500 refused."""
     status = status_of(exc)
-    headers: tuple[tuple[str, str], ...] = ()
     if status == _INTERNAL:
-        status, headers = _UNAVAILABLE, (("Retry-After", str(STORAGE_RETRY_S)),)
+        status = _UNAVAILABLE
+    headers = (("Retry-After", str(RETRY_S)),) if status == _UNAVAILABLE else ()
     code, detail = _CODES.get(status, _CODES[400]), _detail(exc)
     if media_type_of(call) == PROTOBUF:
         message = write_number(1, code) + write_bytes(2, detail.encode("utf-8", "replace"))
