@@ -5,8 +5,11 @@ from __future__ import annotations
 SOURCES: dict[str, str] = {
     "events": "CloudEvents over HTTP: POST /api/v1/events",
     "host": "this machine's own interfaces, from the kernel's counters",
+    "remote_write": "counters by Prometheus remote write: POST /api/v1/write",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
-SETTINGS: dict[str, str] = {}
+SETTINGS: dict[str, str] = {
+    "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
+}
 """Name of a section [[sources.NAME]] in weighbridge.toml → the class of its settings, `module:Class`: a msgspec struct."""
