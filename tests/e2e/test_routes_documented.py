@@ -15,12 +15,14 @@ from weighbridge.dialects.native.routes import native_dialect
 from weighbridge.http.openapi import describe, operation_id, with_openapi
 from weighbridge.http.paths import RouteTable
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
+from weighbridge.sources.remote_write.routes import make_routes as make_write_routes
 from weighbridge.web.pages import WEB_ROUTES
 
 if TYPE_CHECKING:
     from weighbridge.http.route import Dialect, Documented, Route
 
-SERVED = with_openapi(tuple((DIALECTS | {"native": native_dialect((*EVENT_ROUTES, *WEB_ROUTES))}).values()))
+SOURCE_ROUTES = (*EVENT_ROUTES, *make_write_routes(()))
+SERVED = with_openapi(tuple((DIALECTS | {"native": native_dialect((*SOURCE_ROUTES, *WEB_ROUTES))}).values()))
 DOCUMENT = json.loads(json.dumps(describe(SERVED)))
 CASES = [
     pytest.param(dialect, route, id=f"{route.method} {route.path}") for dialect in SERVED for route in dialect.routes

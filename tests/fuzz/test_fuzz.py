@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-TARGETS = ("events", "body", "query", "paths", "instants", "token", "catalog", "net_dev", "journal")
+TARGETS = ("events", "body", "snappy", "write_v1", "write_v2", "query", "paths", "instants", "token", "catalog", "net_dev",
+           "journal")
 RUNS = 3000
 """Inputs for each target: a second or two with what watching branches costs."""
 
