@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
-from weighbridge.dialects import DIALECTS
-from weighbridge.dialects.native.routes import native_dialect
+from weighbridge.app.build import dialects
+from weighbridge.app.config import load
 from weighbridge.http.openapi import describe, operation_id, with_openapi
 from weighbridge.http.paths import RouteTable
-from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
-from weighbridge.sources.hub.routes import HUB
-from weighbridge.sources.otlp.routes import OTLP
-from weighbridge.web.pages import WEB_ROUTES
 
 if TYPE_CHECKING:
     from weighbridge.http.route import Dialect, Documented, Route
 
-OURS = {"native": native_dialect((*EVENT_ROUTES, *WEB_ROUTES)), "hub": HUB, "otlp": OTLP}
-SERVED = with_openapi(tuple((DIALECTS | OURS).values()))
+SERVED = with_openapi(dialects(load({"no_host": "true"}, {}, Path.cwd())[0]))
 DOCUMENT = json.loads(json.dumps(describe(SERVED)))
 CASES = [
     pytest.param(dialect, route, id=f"{route.method} {route.path}") for dialect in SERVED for route in dialect.routes

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cramjam
 import numpy as np
 from backports import zstd
 from google.protobuf import json_format
@@ -38,6 +39,9 @@ from weighbridge.sources.hub import decode as hub
 from weighbridge.sources.otlp import decode as otlp
 from weighbridge.sources.otlp import metrics as otlp_metrics
 from weighbridge.sources.otlp.series import figures_of
+from weighbridge.sources.remote_write import decode as remote_write
+from weighbridge.sources.remote_write.mapping import make_rules, map_series
+from weighbridge.sources.remote_write.settings import RemoteWriteSettings
 from weighbridge.storage.journal import codec
 
 if TYPE_CHECKING:
@@ -134,6 +138,43 @@ def body(data: bytes) -> None:
         found = decode_body(data[1:], encoding, BODY_LIMIT)
         assert len(found) <= BODY_LIMIT
         assert encoding or found == data[1:]
+
+
+def snappy(data: bytes) -> None:
+    with suppress(TooLargeError, UnreadableBodyError):
+        assert len(decode_body(data, "snappy", BODY_LIMIT, ("snappy",))) <= BODY_LIMIT
+
+
+TABLES = make_rules([RemoteWriteSettings(
+    metric_in="m", metric_out="n", metric_requests="o", exclude={"d": "lo"}, subject="app/{i}", consumer="{c}",
+    method="{d}", path="/{c}",
+)])
+
+
+def _write(data: bytes, message: str) -> None:
+    try:
+        found = list(remote_write.read_series(data, message))
+    except (remote_write.UnreadableError, remote_write.TooManyError):
+        return
+    mapped = map_series(found, TABLES)
+    assert mapped.samples.total() == sum(len(each.samples) for each in found)
+    assert mapped.acknowledged <= mapped.samples.total()
+    assert len(mapped.figures) <= mapped.samples["read"] <= 2 * len(mapped.figures)
+    for each in mapped.figures:
+        amounts = (each.bytes_in, each.bytes_out, each.requests)
+        assert any(amount is not None for amount in amounts)
+        assert all(amount is None or 0 <= amount < 2**64 for amount in amounts)
+        assert each.start_us is None or each.start_us < each.end_us
+        for text in (each.subject, each.consumer, each.method, each.path):
+            assert text is None or not set(map(chr, range(32))) & set(text)
+
+
+def write_v1(data: bytes) -> None:
+    _write(data, remote_write.V1)
+
+
+def write_v2(data: bytes) -> None:
+    _write(data, remote_write.V2)
 
 
 def query(data: bytes) -> None:
@@ -266,11 +307,25 @@ _ROWS = np.zeros(70, MEASUREMENT)
 OTHER_LAYOUT = bytes((codec.COLUMNS,)) + codec.encode(_ROWS[:1], POSITION)[1:]
 """A good checksum before what the layout's byte does not speak of."""
 
+SERIES_V1 = tuple(bytes.fromhex(each) for each in (
+    "0a1d 0a0d 0a08 5f5f6e616d655f5f 1201 6d 120c 09 000000000000f03f 10 e807",
+    "0a2d 0a0d 0a08 5f5f6e616d655f5f 1201 6d 0a06 0a01 69 1201 31 0a06 0a01 63 1201 78 120c 09 000000000000f03f 10 e807",
+    "0a0b 1209 09 020000000000f07f 1a05 0801 1201 6d",
+))
+SERIES_V2 = tuple(bytes.fromhex(each) for each in (
+    "2200 2208 5f5f6e616d655f5f 2201 6d 2a12 0a02 0102 120c 09 000000000000f03f 10 e807",
+    "2200 2208 5f5f6e616d655f5f 2201 6e 2201 69 2201 31 2a17 0a04 01020304 120f 09 000000000000f03f 10 e807 18 e707",
+    "2200 2a07 1203 10 e807 30 07",
+))
+
 TARGETS: Mapping[str, Target] = {
     "events": Target(events, (b"\0" + EVENT, b"\1[" + EVENT + b"]", b"\2" + EVENT + b"\n" + EVENT, b"\3[]", b"\3{}")),
     "hub_sync": Target(hub_sync, (HUB_SYNC, HUB_SYNC.replace(b"null", b"200"))),
     "hub_startup": Target(hub_startup, (HUB_STARTUP,)),
     "body": Target(body, (b"\0" + gzip.compress(b"x" * 99, mtime=0), b"\1" + zstd.compress(b"x" * 99), b"\2x")),
+    "snappy": Target(snappy, (b"\x03\x08abc", bytes(cramjam.snappy.compress_raw(b"x" * 99)), b"\xff\xff\xff\xff\x0f")),
+    "write_v1": Target(write_v1, SERIES_V1),
+    "write_v2": Target(write_v2, SERIES_V2),
     "query": Target(query, (b"filter%5Bdate%5D%5Bgte%5D=2025-12-14&a=%ff&b=%00", b"a=1&a=2;b+c=%ED%A0%80")),
     "paths": Target(paths, (b"api/v1/servers/sv%2F1", b"/traffic//quota/", b"api/v1/vpn_instances/a/peers/%ff")),
     "instants": Target(instants, (b"\0" + b"2025-12-14T16:00:00.5Z", b"\x01" + b"20250309T023000", b"\3" + b"2011-12-30")),

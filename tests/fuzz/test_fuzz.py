@@ -11,8 +11,8 @@ import pytest
 
 FOLDER = Path(__file__).parent
 TARGETS = (
-    "events", "hub_sync", "hub_startup", "otlp_json", "otlp_protobuf", "body", "query", "paths", "instants", "token",
-    "catalog", "net_dev", "journal",
+    "events", "hub_sync", "hub_startup", "body", "snappy", "write_v1", "write_v2", "query", "paths", "instants", "token",
+    "catalog", "net_dev", "journal", "otlp_json", "otlp_protobuf",
 )
 RUNS = 3000
 """Inputs for each target: a second or two with what watching branches costs."""

@@ -28,6 +28,7 @@ from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
 from weighbridge.sources.host.listen import HostCollector, is_supported
 from weighbridge.sources.hub.routes import HUB
 from weighbridge.sources.otlp.routes import OTLP
+from weighbridge.sources.remote_write.routes import make_routes as make_write_routes
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
 from weighbridge.storage.journal.store import SqliteJournal
@@ -177,7 +178,8 @@ def local_catalog(hostname: str) -> dict[str, object]:
 def dialects(settings: Settings) -> list[Dialect]:
     """Every dialect that is served, ours with the routes of the sources."""
     served = dict(DIALECTS)
-    served["native"] = native_dialect((*EVENT_ROUTES, *WEB_ROUTES))
+    write_routes = make_write_routes(settings.sources.get("remote_write", ()))
+    served["native"] = native_dialect((*EVENT_ROUTES, *write_routes, *WEB_ROUTES))
     served["altostrat"] = make_altostrat(_jwt(settings))
     served["hub"] = HUB
     served["otlp"] = OTLP

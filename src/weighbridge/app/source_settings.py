@@ -57,8 +57,15 @@ def _read_tables(
             settings = msgspec.convert(table, kind)
             read.append(settings.placed(folder) if hasattr(settings, "placed") else settings)
         except (msgspec.ValidationError, InvalidInputError) as error:
-            faults.append(f"{where}, table {number}: {error}")
+            faults.append(f"{where}, table {number}: {_complaint(str(error), kind)}")
     return tuple(read)
+
+
+def _complaint(told: str, kind: Any) -> str:  # noqa: ANN401  any source's class
+    """What is wrong, and which keys there are, where one is none of them."""
+    if told.startswith("Object contains unknown field") and " - at " not in told:
+        return f"{told}; known there: {', '.join(kind.__struct_fields__)}"
+    return told
 
 
 def show_source(settings: object) -> str:

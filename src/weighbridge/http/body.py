@@ -14,7 +14,7 @@ else:
     from backports.zstd import DecompressionParameter, ZstdDecompressor, ZstdError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -24,6 +24,8 @@ ZSTD_WINDOW_LOG_MAX = 24
 """16 MiB, the largest body: a frame that asks for a larger window would only reserve memory."""
 ENCODED_SLACK = 64 * 1024
 """What an encoding may add to a body that does not compress: headers, and a little per block."""
+ENCODINGS = ("gzip", "zstd", "identity")
+"""What a route takes unless it says otherwise."""
 
 
 _ZSTD_OPTIONS: dict[int, int] = {DecompressionParameter.window_log_max: ZSTD_WINDOW_LOG_MAX}
@@ -70,21 +72,37 @@ def _bounded(body: bytes, bound: int, limit: int) -> bytes:
     return body
 
 
-def decode_body(body: bytes, encoding: str, limit: int) -> bytes:
-    """`body` without its Content-Encoding: gzip (also x-gzip), zstd, identity or none.
+def decode_body(body: bytes, encoding: str, limit: int, accepted: Sequence[str] = ENCODINGS) -> bytes:
+    """`body` without its Content-Encoding: gzip (also x-gzip), zstd, snappy, identity or none; `accepted` are the route's.
 
     Never holds more than `limit` decoded bytes. TooLargeError: there would be more. UnreadableBodyError: damaged or cut
     off. WrongContentTypeError: another encoding.
     """
-    name = encoding.strip().lower()
-    if name in ("", "identity"):
-        return _bounded(body, limit, limit)
-    if name in ("gzip", "x-gzip"):
+    sent = encoding.strip().lower() or "identity"
+    name = "gzip" if sent == "x-gzip" else sent
+    if name not in accepted:
+        *most, last = ["none" if each == "identity" else each for each in accepted]
+        wanted = f"{', '.join(most)} or {last}" if most else last
+        msg = f"the content encoding {sent[:40]!r} is not supported here; use {wanted}"
+        raise WrongContentTypeError(msg)
+    if name == "gzip":
         return _decode(body, _gzip_member, limit, "gzip")
     if name == "zstd":
         return _decode(body, _zstd_frame, limit, "zstd")
-    msg = f"the content encoding {name[:40]!r} is not supported; use gzip, zstd or none"
-    raise WrongContentTypeError(msg)
+    return _decode_snappy(body, limit) if name == "snappy" else _bounded(body, limit, limit)
+
+
+def _decode_snappy(body: bytes, limit: int) -> bytes:
+    """A snappy block (not a stream of frames). It begins with its decoded length, which is looked at before anything else."""
+    import cramjam  # noqa: PLC0415  2 MB that only remote write needs
+
+    try:
+        if cramjam.snappy.decompress_raw_len(body) > limit:
+            raise _too_large(limit)
+        return bytes(cramjam.snappy.decompress_raw(body))  # fails where the length was a lie
+    except cramjam.DecompressionError as exc:
+        msg = "the body is damaged, or is no snappy block"
+        raise UnreadableBodyError(msg) from exc
 
 
 def _gzip_member(body: bytes, room: int) -> tuple[bytes, bytes]:

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from weighbridge.http.body import ENCODINGS
+
 if TYPE_CHECKING:
     from weighbridge.http.services import Services
     from weighbridge.model import Scope
@@ -174,6 +176,7 @@ class Route:
     description: str = ""
     admit: Callable[[Call], object] | None = None
     any_content_type: bool = False  # True: the kit does not answer 415 for a type that `body.content` does not list
+    encodings: tuple[str, ...] = ENCODINGS  # Content-Encodings of the body; without "identity" one of them must be there
 
 
 @dataclass(frozen=True, slots=True)

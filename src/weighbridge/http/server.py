@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
     from weighbridge.http.paths import Bound, Found
-    from weighbridge.http.route import Dialect, Principal, RateLimit, RateState
+    from weighbridge.http.route import Dialect, Principal, RateLimit, RateState, Route
     from weighbridge.http.services import Services
 
     Message = MutableMapping[str, Any]
@@ -186,7 +186,7 @@ class App:
         if route.admit is not None:
             route.admit(draft.call(self._services))
         if route.body is not None or draft.method not in ("GET", "DELETE"):
-            draft.body = await self._read(route.body_limit, draft, receive)
+            draft.body = await self._read(route, draft, receive)
             _check_content_type(bound, draft)
         call = draft.call(self._services)
         if bound.is_coroutine:
@@ -216,14 +216,14 @@ class App:
         if not allowed:
             raise refusal(draft.rate_state, now_us)
 
-    async def _read(self, limit: int, draft: _Draft, receive: Receive) -> bytes:
+    async def _read(self, route: Route, draft: _Draft, receive: Receive) -> bytes:
         encoding = draft.headers.get("content-encoding", "")
-        body = await receive_body(receive, draft.headers, limit)
-        if not encoding:
+        body = await receive_body(receive, draft.headers, route.body_limit)
+        if not encoding and "identity" in route.encodings:
             return body
         if len(body) <= INLINE_DECODE_LIMIT:
-            return decode_body(body, encoding, limit)
-        return await self._threads.run(decode_body, body, encoding, limit)
+            return decode_body(body, encoding, route.body_limit, route.encodings)
+        return await self._threads.run(decode_body, body, encoding, route.body_limit, route.encodings)
 
     def _refuse(self, dialect: Dialect, draft: _Draft, exc: Exception, found: Found) -> Answer:
         """The dialect's words for an error, with the headers that HTTP asks for."""

@@ -7,8 +7,11 @@ SOURCES: dict[str, str] = {
     "hub": "Apitally's clients 0.25: POST /v2/{client_id}/{env}/…",
     "host": "this machine's own interfaces, from the kernel's counters",
     "otlp": "OpenTelemetry over HTTP: POST /v1/metrics, with an app's write token",
+    "remote_write": "counters by Prometheus remote write: POST /api/v1/write",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
-SETTINGS: dict[str, str] = {}
+SETTINGS: dict[str, str] = {
+    "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
+}
 """Name of a section [[sources.NAME]] in weighbridge.toml → the class of its settings, `module:Class`: a msgspec struct."""

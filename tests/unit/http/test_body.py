@@ -6,6 +6,7 @@ import sys
 import tracemalloc
 from typing import Any
 
+import cramjam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,62 @@ def test_what_was_encoded_comes_back_also_from_several_members(body: bytes, enco
     parts = [body[at : at + step] for at in range(0, max(1, len(body)), step)]
     encoded = b"".join(ENCODERS[encoding](part) for part in parts)
     assert decode_body(encoded, encoding, len(body)) == body
+
+
+SNAPPY = ("snappy",)
+
+
+def _block(body: bytes) -> bytes:
+    return bytes(cramjam.snappy.compress_raw(body))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=3000) | st.builds(lambda piece, times: piece * times, st.binary(max_size=9), st.integers(0, 500)))
+def test_a_snappy_block_comes_back_where_its_route_takes_it(body: bytes) -> None:
+    assert decode_body(_block(body), "Snappy ", len(body), SNAPPY) == body
+    with pytest.raises(WrongContentTypeError, match="use gzip, zstd or none"):
+        decode_body(_block(body), "snappy", 10_000)
+    if body:
+        with pytest.raises(TooLargeError, match=f"{len(body) - 1} bytes"):
+            decode_body(_block(body), "snappy", len(body) - 1, SNAPPY)
+
+
+def test_a_snappy_block_by_hand() -> None:
+    """Its length, a literal of 3 bytes, a copy of 6 bytes from 3 bytes before (format_description.txt)."""
+    assert decode_body(b"\x09\x08abc\x09\x03", "snappy", 9, SNAPPY) == b"abcabcabc"
+
+
+@pytest.mark.parametrize("body", [
+    b"", b"\x80", b"\xff\xff\xff\xff\xff\x01", b"\x04\x08abc", b"\x02\x08abc", b"\x03\x08ab", b"\x03\x09\x03",
+    b"\xff\x06\x00\x00sNaPpY",
+])
+def test_a_snappy_block_that_lies_or_is_none_is_unreadable(body: bytes) -> None:
+    with pytest.raises(UnreadableBodyError, match="no snappy block"):
+        decode_body(body, "snappy", 10_000, SNAPPY)
+
+
+@pytest.mark.parametrize("length", [b"\x91\x4e", b"\x80\x80\x80\x20", b"\xff\xff\xff\xff\x0f"])
+def test_a_length_over_the_limit_is_refused_before_anything_is_unpacked(length: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLargeError):
+            decode_body(length + b"\x08abc", "snappy", 10_000, SNAPPY)
+        assert tracemalloc.get_traced_memory()[1] < 1024 * 1024
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_cut_snappy_block_is_unreadable() -> None:
+    encoded = _block(bytes(range(256)) * 3)
+    for length in range(len(encoded)):
+        with pytest.raises(UnreadableBodyError):
+            decode_body(encoded[:length], "snappy", 10_000, SNAPPY)
+
+
+@pytest.mark.parametrize("encoding", ["", "identity", "gzip", "x-gzip", "zstd", "snappy, snappy"])
+def test_a_route_may_insist_on_one_encoding(encoding: str) -> None:
+    with pytest.raises(WrongContentTypeError, match="here; use snappy"):
+        decode_body(b"abc", encoding, 100, SNAPPY)
 
 
 @pytest.mark.parametrize("encoding", ["", "identity", "Identity "])
