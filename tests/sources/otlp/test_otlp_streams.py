@@ -7,6 +7,7 @@ from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from support.otlp import (
     metric,
     point,
 )
+from weighbridge.domain.errors import NotAuthenticatedError
 from weighbridge.http.route import Call
 from weighbridge.measurement import Mark
 from weighbridge.metering import messages
@@ -148,6 +150,17 @@ def test_the_same_body_with_another_token_is_another_export(site):
 def test_the_same_body_with_another_environment_is_the_same(site):
     assert site.send(delta(10)) == site.send(delta(10), **{"apitally-env": "dev"}) == ""
     assert site.sums()[0] == 10
+
+
+def test_a_token_whose_app_is_gone_lets_nothing_in(site):
+    """Deleting an app revokes its tokens; a view that still has one opens nothing all the same."""
+    apps = site.catalog.view().apps
+    apps[1] = msgspec.structs.replace(apps[1], deleted_at_s=NOW_S)
+    with pytest.raises(NotAuthenticatedError):
+        site.send(delta(10))
+    del apps[1]
+    with pytest.raises(NotAuthenticatedError):
+        site.send(delta(10))
 
 
 def test_a_new_stream_counts_whole_since_its_start_and_then_its_deltas(site):
