@@ -38,7 +38,7 @@ class Referee:
         rejected = []
         for index, event in enumerate(json.loads(gzip.decompress(body))):
             name = (event["source"], event["id"])
-            code = "conflict" if self.known.get(name, event) != event else self.refuse(event)
+            code = self.refuse(event) or ("conflict" if self.known.get(name, event) != event else None)
             if code is not None:
                 rejected.append({"index": index, "id": event["id"], "code": code, "detail": f"it is {code}"})
             elif name in self.known:

@@ -2,7 +2,8 @@
 
 What makes counting twice impossible: events get their ids when their batch is sealed, and a sealed batch is sent with the
 same ids and content until a receipt tells of each of them, because an answer that got lost may have been a yes. Only what
-a receipt refuses, which the server by its own word did not keep, becomes a new event.
+a receipt refuses, which the server by its own word did not keep, becomes a new event, and not even that where an earlier
+answer is in doubt: the server may have kept it, and then had its app deleted, before it refused the repetition.
 
 What makes losing hard: what waits is bounded by merging neighbours into longer intervals, which keeps every byte.
 """
@@ -61,13 +62,14 @@ class Row:
     requests: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
-    """Rows under one source, and the body that says so."""
+    """Rows under one source, and the body that says so. `is_in_doubt`: it was sent, and no receipt came."""
 
     source: str
     rows: Sequence[Row]
     body: bytes
+    is_in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +113,19 @@ class Spool:
         if not middle:
             return False
         self._sealed.popleft()
-        self._sealed.extendleft(self._batch(batch.source, part) for part in (batch.rows[middle:], batch.rows[:middle]))
+        for rows in (batch.rows[middle:], batch.rows[:middle]):
+            self._sealed.appendleft(self._batch(batch.source, rows, is_in_doubt=batch.is_in_doubt))
         return True
+
+    def doubt(self) -> None:
+        """The head was sent, and what became of it is not known."""
+        self._sealed[0].is_in_doubt = True
 
     def settle(self, receipt: Receipt) -> list[Refusal]:
         """The head is answered. What was refused is offered again where that may help; told is what and why."""
         batch = self._sealed.popleft()
         refusals = []
+        unchanged: list[Row] = []
         again: dict[tuple[int, int], Rows] = {}
         for index, code, detail in receipt.refused:
             row = batch.rows[index]
@@ -125,8 +133,12 @@ class Spool:
                 self._source = None
             key = row.key if code == CONFLICT or code in WAITS else coarser(row.key)
             refusals.append(Refusal(row, code, detail, key is None))
-            if key is not None:
+            if batch.is_in_doubt and code in WAITS:
+                unchanged.append(row)
+            elif key is not None:
                 add(again.setdefault((row.start_s, row.end_s), {}), key, row.bytes_in, row.bytes_out, row.requests)
+        if unchanged:
+            self._sealed.appendleft(self._batch(batch.source, unchanged, is_in_doubt=True))
         self._waiting.extendleft(Interval(*stretch, rows) for stretch, rows in reversed(again.items()))
         self._shrink()
         return refusals
@@ -155,9 +167,9 @@ class Spool:
                 self._waiting.popleft()
         return self._batch(self._source, rows)
 
-    def _batch(self, source: str, rows: Sequence[Row]) -> Batch:
+    def _batch(self, source: str, rows: Sequence[Row], *, is_in_doubt: bool = False) -> Batch:
         texts = ",".join(json.dumps(_event(self._subject, source, row), ensure_ascii=False) for row in rows)
-        return Batch(source, rows, gzip.compress(f"[{texts}]".encode(), GZIP_LEVEL))
+        return Batch(source, rows, gzip.compress(f"[{texts}]".encode(), GZIP_LEVEL), is_in_doubt)
 
     def _shrink(self) -> None:
         """Neighbours are merged, two by two, until what waits is within its bound."""

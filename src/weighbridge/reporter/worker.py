@@ -198,6 +198,7 @@ class Reporter:
         return False
 
     def _fail(self, kind: str, words: str, asked_s: float | None, *, is_passing: bool) -> None:
+        self._spool.doubt()
         self._failures += 1
         self._failing = kind
         wait_s = min(FIRST_WAIT_S * 2 ** min(self._failures - 1, 30), LONGEST_WAIT_S) if is_passing else LONGEST_WAIT_S

@@ -95,6 +95,20 @@ def test_what_mends_itself_is_offered_again_under_a_new_id(code):
     assert {**after, "id": before["id"]} == before
 
 
+@pytest.mark.parametrize("code", ["unknown_subject", "in_future"])
+def test_what_may_have_been_kept_before_it_was_refused_keeps_its_id(code):
+    spool = Spool("app/1")
+    spool.add(T, T + 60, {KEY: [1, 2, 3], ("prod", None, None, None): [4, 5, 6]})
+    before = events_of(spool.head())
+    spool.doubt()
+    spool.settle(refused(code, 1, of=2))
+    spool.add(T + 60, T + 120, {KEY: [1, 1, 1]})
+    assert events_of(spool.head()) == before[1:]
+    spool.settle(refused(code, 0))
+    assert events_of(spool.head()) == before[1:]
+    assert [event["id"] for event in drain(spool)] == ["1-1", "2-0"]
+
+
 def test_a_conflict_is_offered_again_under_a_new_name():
     spool = Spool("app/1")
     spool.add(T, T + 60, {KEY: [1, 2, 3]})
