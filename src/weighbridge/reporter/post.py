@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -12,6 +14,8 @@ from weighbridge import __version__
 from weighbridge.reporter.settings import origin
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from weighbridge.reporter.settings import Settings
 
 EVENTS_PATH = "/api/v1/events"
@@ -50,7 +54,9 @@ class Post:
         parts = urlsplit(settings.url)
         self.origin = origin(settings.url)
         self._host, self._port = parts.hostname or "", parts.port
-        self._connect = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._connect: Callable[..., http.client.HTTPConnection] = http.client.HTTPConnection
+        if parts.scheme == "https":  # once: reading who is trusted takes tens of milliseconds, in which the app stands still
+            self._connect = partial(http.client.HTTPSConnection, context=ssl.create_default_context())
         self._path = parts.path.rstrip("/") + EVENTS_PATH
         self._headers = {
             "Authorization": f"Bearer {settings.key}",

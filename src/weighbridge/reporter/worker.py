@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import weakref
 from time import monotonic
@@ -99,6 +100,7 @@ class Reporter:
                 thread = threading.Thread(target=self._run, name="weighbridge-reporter", daemon=True)
                 thread.start()
                 self._thread = thread
+                _arrange_end()
         except RuntimeError as error:  # no more threads may be started
             self._complaints.tell("thread", f"usage is counted but not sent yet: {error}")
         finally:
@@ -245,6 +247,19 @@ def _flush_all() -> None:
     asked = [(reporter, reporter.ask_flush()) for reporter in list(_living)]
     for reporter, ticket in asked:
         reporter.await_flush(ticket, max(0.0, deadline_s - monotonic()))
+
+
+def _flush_all_in_child() -> None:
+    _flush_all()
+    atexit.unregister(_flush_all)  # which some of them hear too, and once is enough
+
+
+def _arrange_end() -> None:
+    """A process that multiprocessing started (Granian's workers are) ends without `atexit`, but not without its finalizers."""
+    util = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if util is not None and process is not None and process.parent_process() is not None:
+        util.Finalize(None, _flush_all_in_child, exitpriority=0)
 
 
 atexit.register(_flush_all)

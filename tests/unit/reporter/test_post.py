@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from support.answers import Reply, answering
 from support.process import free_port
@@ -50,6 +56,38 @@ def test_no_answer_is_an_error_of_its_own():
             Post(settings_for(f"http://127.0.0.1:{silent.getsockname()[1]}"))(b"body", 0.05)
         with pytest.raises(NoAnswerError):
             Post(settings_for(f"https://127.0.0.1:{silent.getsockname()[1]}"))(b"body", 0.05)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A certificate of 127.0.0.1 by itself, with its key, in one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+        .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    file = tmp_path / "own.pem"
+    file.write_bytes(signed.public_bytes(pem) + key.private_bytes(
+        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return file
+
+
+def test_over_tls_only_to_whom_the_machine_trusts(certificate, monkeypatch):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    heard = []
+    with answering(lambda asked: heard.append(asked.body) or Reply(200, b"{}"), tls) as url:
+        with pytest.raises(NoAnswerError, match="CERTIFICATE_VERIFY_FAILED"):
+            Post(settings_for(url))(b"body", 5)
+        assert heard == []
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert Post(settings_for(url))(b"body", 5) == Answer(200, None, b"{}")
+    assert heard == [b"body"]
 
 
 def test_an_endless_answer_is_read_no_further():

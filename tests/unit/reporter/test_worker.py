@@ -372,6 +372,26 @@ def test_a_fork_reports_its_own_and_nothing_of_its_parent():
     assert referee.duplicates == 0
 
 
+STARTED = """
+import multiprocessing
+def work():
+    pass_by(100)
+if __name__ == "__main__":
+    pass_by(1)
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+"""
+
+
+def test_a_process_that_multiprocessing_started_takes_nothing_along():
+    with refereed() as (referee, url):
+        done = run(STARTED, url)
+    assert done.returncode == 0, done.stderr
+    assert referee.sums() == {ITEMS: (101, 0, 2)}
+
+
 BUSY_FORK = """
 import threading
 stop = threading.Event()
