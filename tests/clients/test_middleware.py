@@ -39,6 +39,8 @@ FILE = bytes(range(256)) * 400
 STREAM = 1_057
 STARTED_S, ENDED_S = 60.0, 20.0
 
+pytestmark = pytest.mark.timeout(600)  # the first test makes the environment
+
 
 @pytest.fixture(scope="session")
 def frameworks_python(pytestconfig: pytest.Config) -> Path:
@@ -176,7 +178,6 @@ class Customer:
         row[:] = [row[0] + bytes_in, row[1] + bytes_out, row[2] + 1]
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_every_byte_under_its_route(frameworks_python: Path, tmp_path: Path, name: str) -> None:
     framework = FRAMEWORKS[name]

@@ -28,14 +28,13 @@ class Dimensions:
 
     def key(self, request: Mapping[str, Any], method: str, template: Callable[[], str | None]) -> Key:
         """The key of a request: its ASGI scope or WSGI environ, its method, and what finds its route template."""
-        consumer = None if self._consumer is None else self._ask_consumer(request)
+        consumer = None if self._consumer is None else self._ask_consumer(self._consumer, request)
         path = self._ask_template(template) if method in METHODS else None
         return (self._environment, consumer, None if path is None else method, path)
 
-    def _ask_consumer(self, request: Mapping[str, Any]) -> str | None:
-        assert self._consumer is not None  # noqa: S101  the caller looked
+    def _ask_consumer(self, consumer: Callable[[Any], object], request: Mapping[str, Any]) -> str | None:
         try:
-            found: object = self._consumer(request)
+            found = consumer(request)
         except Exception as error:  # noqa: BLE001  the app's own code: whatever it raises must not end the request
             self._complaints.tell("consumer", f"`consumer` raised {error!r}; such requests count without a consumer")
             return None

@@ -32,6 +32,9 @@ ROWS_WAITING = 20_000
 """Some 10 MB: with 50 endpoints in use, seven hours of an absent server, before minutes are merged into longer stretches."""
 WAITS = frozenset(("unknown_subject", "in_future"))
 """Codes that mend themselves, or are mended in the catalog: the same row is offered again."""
+NAMES_REFUSED = frozenset(("too_many", "invalid"))
+"""Codes that may be about the names of a row: it is offered again with one name less. What a code means that we do not know,
+we do not know: such a row is given up, since undercounting can be defended, and counting twice cannot."""
 CONFLICT = "conflict"
 """Somebody else speaks under our name (a copied machine): the same row is offered again under a new one."""
 GZIP_LEVEL = 1
@@ -74,7 +77,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row that the server did not keep. `is_lost`: there is no coarser way to say it, so that it counts nowhere."""
+    """A row that the server did not keep. `is_lost`: there is no other way to say it, and it is not offered again."""
 
     row: Row
     code: str
@@ -131,7 +134,7 @@ class Spool:
             row = batch.rows[index]
             if code == CONFLICT:
                 self._source = None
-            key = row.key if code == CONFLICT or code in WAITS else coarser(row.key)
+            key = row.key if code == CONFLICT or code in WAITS else coarser(row.key) if code in NAMES_REFUSED else None
             refusals.append(Refusal(row, code, detail, key is None))
             if batch.is_in_doubt and code in WAITS:
                 unchanged.append(row)

@@ -220,7 +220,7 @@ class Reporter:
         return True
 
     def _tell_refusal(self, refusal: Refusal) -> None:
-        row, fate = refusal.row, "they count nowhere" if refusal.is_lost else "they are offered again"
+        row, fate = refusal.row, "they are given up" if refusal.is_lost else "they are offered again"
         kind = f"lost {refusal.code}" if refusal.is_lost else refusal.code
         amounts = f"{row.bytes_in} bytes in, {row.bytes_out} out, {row.requests} requests"
         said = f"{self._where()} refuses {amounts} as {refusal.code} ({refusal.detail[:SHOWN]})"

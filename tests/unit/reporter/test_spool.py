@@ -144,6 +144,14 @@ def test_each_refusal_names_less_until_nothing_is_left_to_leave_out():
     assert fates == [False, False, False, True]
 
 
+def test_a_code_that_is_not_known_is_no_reason_to_say_it_again():
+    spool = Spool("app/1")
+    spool.add(T, T + 60, {KEY: [1, 2, 3]})
+    spool.head()
+    assert [each.is_lost for each in spool.settle(refused("kept_as_something_else", 0))] == [True]
+    assert spool.is_empty()
+
+
 def test_what_waits_is_merged_beyond_its_bound_and_keeps_every_byte_and_its_time():
     spool = Spool("app/1", rows_waiting=20)
     total = [0, 0, 0]

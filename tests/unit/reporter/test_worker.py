@@ -187,7 +187,7 @@ def test_what_can_be_said_in_no_way_is_told_with_its_amounts(clock, caplog):
     reporter = reporter_on(Line(referee), clock)
     pass_by(reporter, ITEMS, 3, 5)
     run_until_sent(reporter, clock)
-    assert "refuses 3 bytes in, 5 out, 1 requests as invalid (it is invalid); they count nowhere" in caplog.text
+    assert "refuses 3 bytes in, 5 out, 1 requests as invalid (it is invalid); they are given up" in caplog.text
 
 
 @pytest.mark.parametrize("step_s", [-86_400, -30, 86_400, 56 * 366 * 86_400])
