@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import weakref
+from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from weighbridge.reporter.post import Answer, Receipt
     from weighbridge.reporter.settings import Settings
-    from weighbridge.reporter.spool import Refusal
+    from weighbridge.reporter.spool import Refusal, Row
     from weighbridge.reporter.tally import Key, Passage
 
 ANSWERED_S = 10.0
@@ -82,6 +83,7 @@ class Reporter:
         self._not_before_us = 0
         self._failures = 0
         self._failing = ""
+        self._lost = Lost()
 
     def begin(self, name: Callable[[], Key]) -> Passage:
         """A passage to count with; `name` is asked once, at its `identify` or its end. The first one starts the thread."""
@@ -189,6 +191,9 @@ class Reporter:
         except NoAnswerError as error:
             self._fail("no answer", f"does not answer ({error})", None, is_passing=True)
             return False
+        except Exception:
+            self._spool.doubt()
+            raise
         receipt = read_receipt(answer, len(batch.rows))
         if receipt is not None:
             return self._take(receipt)
@@ -220,17 +225,36 @@ class Reporter:
         return True
 
     def _tell_refusal(self, refusal: Refusal) -> None:
-        row, fate = refusal.row, "they are given up" if refusal.is_lost else "they are offered again"
-        kind = f"lost {refusal.code}" if refusal.is_lost else refusal.code
-        amounts = f"{row.bytes_in} bytes in, {row.bytes_out} out, {row.requests} requests"
-        said = f"{self._where()} refuses {amounts} as {refusal.code} ({refusal.detail[:SHOWN]})"
-        self._complaints.tell(kind, f"{said}; {fate}")
+        row = refusal.row
+        said = f"{self._where()} refuses {_amounts(row)} as {refusal.code} ({refusal.detail[:SHOWN]})"
+        if refusal.is_lost:
+            lost = self._lost = self._lost.plus(row)
+            self._complaints.tell(f"lost {refusal.code}", f"{said}; they are given up, so far {_amounts(lost)}")
+        else:
+            self._complaints.tell(refusal.code, f"{said}; they are offered again")
 
     def _hold(self, wait_s: float) -> None:
         self._not_before_us = self._now_us() + int(wait_s * 1_000_000)
 
     def _where(self) -> str:
         return getattr(self._post, "origin", "the server")
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """All that was given up: the counter beside the reason in the log."""
+
+    bytes_in: int = 0
+    bytes_out: int = 0
+    requests: int = 0
+
+    def plus(self, row: Row) -> Lost:
+        """One row more."""
+        return Lost(self.bytes_in + row.bytes_in, self.bytes_out + row.bytes_out, self.requests + row.requests)
+
+
+def _amounts(moved: Row | Lost) -> str:
+    return f"{moved.bytes_in} bytes in, {moved.bytes_out} out, {moved.requests} requests"
 
 
 _living: weakref.WeakSet[Reporter] = weakref.WeakSet()

@@ -187,7 +187,11 @@ def test_what_can_be_said_in_no_way_is_told_with_its_amounts(clock, caplog):
     reporter = reporter_on(Line(referee), clock)
     pass_by(reporter, ITEMS, 3, 5)
     run_until_sent(reporter, clock)
-    assert "refuses 3 bytes in, 5 out, 1 requests as invalid (it is invalid); they are given up" in caplog.text
+    told = "refuses 3 bytes in, 5 out, 1 requests as invalid (it is invalid); they are given up, so far 3 bytes in, 5 out"
+    assert told in caplog.text
+    pass_by(reporter, ITEMS, 10, 10)
+    run_until_sent(reporter, clock)
+    assert (reporter._lost.bytes_in, reporter._lost.bytes_out, reporter._lost.requests) == (13, 15, 2)
 
 
 @pytest.mark.parametrize("step_s", [-86_400, -30, 86_400, 56 * 366 * 86_400])
@@ -230,6 +234,25 @@ def test_the_thread_starts_with_the_first_request_and_outlives_every_error(caplo
     assert referee.totals() == (3, 5, 1)
     assert "no room" in caplog.text
     assert reporter._thread.is_alive()
+
+
+def test_after_an_error_of_our_own_the_server_may_have_the_batch(clock):
+    codes = ["unknown_subject", None, None]
+    referee = Referee(refuse=lambda _event: codes.pop())
+    line = Line(referee)
+
+    def breaks_after_delivery(body, timeout_s):
+        reporter._post = line
+        line(body, timeout_s)
+        raise MemoryError("no room")
+
+    reporter = reporter_on(breaks_after_delivery, clock)
+    pass_by(reporter, ITEMS, 3, 5)
+    with pytest.raises(MemoryError):
+        reporter._flush_now()
+    codes[:] = [None, "unknown_subject"]
+    run_until_sent(reporter, clock)
+    assert referee.sums() == {ITEMS: (3, 5, 1)}
 
 
 def test_where_no_thread_may_be_started_requests_go_on(monkeypatch, caplog):
