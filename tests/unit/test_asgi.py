@@ -352,7 +352,7 @@ def test_a_shutdown_is_complete_when_everything_is_sent(app):
 
 
 def hang(_body, timeout_s):
-    time.sleep(2 * timeout_s)
+    time.sleep(5 * timeout_s)
     raise NoAnswerError("hung")
 
 
@@ -362,7 +362,7 @@ def test_a_shutdown_is_not_held_up_by_a_server_that_is_away():
     call_asgi(meter, asgi_scope())
     began_s = time.monotonic()
     assert lifespan_of(meter) == COMPLETE
-    assert EXIT_S <= time.monotonic() - began_s < EXIT_S + 2
+    assert EXIT_S <= time.monotonic() - began_s < EXIT_S + 5
 
 
 def test_a_lifespan_that_fails_fails():
@@ -399,12 +399,13 @@ def test_nothing_waits_for_a_server_that_is_away():
     with socket.create_server(("127.0.0.1", 0)) as silent:
         meter = Meter(sending(START, body(b"12")), url=f"http://127.0.0.1:{silent.getsockname()[1]}", key="k")
         reporter = meter._metering.reporter
-        began_s = time.monotonic()
-        call_asgi(meter, asgi_scope())
-        reporter.ask_flush()
-        for _ in range(200):
+        slowest_s = 0.0
+        for _ in range(201):
+            began_s = time.monotonic()
             call_asgi(meter, asgi_scope())
-        assert time.monotonic() - began_s < EXIT_S
+            slowest_s = max(slowest_s, time.monotonic() - began_s)
+            reporter.ask_flush()
+        assert slowest_s < EXIT_S  # as long as the thread waits each time
         reporter._post = Line(referee := Referee())
     while not referee.events():
         reporter.await_flush(reporter.ask_flush())
