@@ -7,7 +7,8 @@
     python3 dev.py bench --write docs/performance.md     measures, and replaces the table there
 
 Linux only. PostgreSQL is the peer where it is installed (Debian: postgresql-15); without it the rest is measured.
-Others: `python -m bench.crash`, `python bench/index.py`, `python bench/store.py`, `python bench/http_kit.py`.
+Others: `python -m bench.crash`, `python bench/index.py`, `python bench/store.py`, `python bench/http_kit.py`,
+`python bench/middleware.py`.
 """
 
 from __future__ import annotations

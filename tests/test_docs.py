@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -9,11 +10,18 @@ from pathlib import Path
 import click
 import pytest
 
+from weighbridge import asgi, wsgi
 from weighbridge.app.config import SETTINGS, load
 from weighbridge.cli import failures
 from weighbridge.cli.main import COMMANDS
 from weighbridge.cli.reference import PAGES, commands, rewritten
 from weighbridge.measurement import RejectReason
+from weighbridge.reporter import settings as middleware
+from weighbridge.reporter.complaints import QUIET_S
+from weighbridge.reporter.post import LONGEST_WAIT_S
+from weighbridge.reporter.spool import ROWS_WAITING
+from weighbridge.reporter.tally import KEYS_AT_ONCE, UNREAD_BYTES
+from weighbridge.reporter.worker import EXIT_S, FIRST_WAIT_S
 
 DOCS = Path(__file__).parent.parent / "docs"
 ALL = dict(commands())
@@ -75,6 +83,24 @@ def test_every_reject_code_is_documented(reason: RejectReason) -> None:
 )
 def test_every_exit_code_is_documented(code: int) -> None:
     assert f"| {code} |" in (DOCS / "cli.md").read_text("utf-8")
+
+
+def test_the_page_on_the_middleware_says_its_settings_and_bounds():
+    text = (DOCS / "middleware.md").read_text("utf-8")
+    for name in (*inspect.signature(asgi.Meter).parameters, *inspect.signature(wsgi.Meter).parameters):
+        assert name == "app" or f"| `{name}` |" in text
+    for variable in (middleware.URL, middleware.KEY, middleware.APP, middleware.ENVIRONMENT):
+        assert f"| `{variable}` |" in text
+    said = (f"| {middleware.DEFAULT_APP} |", f"| `{middleware.DEFAULT_ENVIRONMENT}` |", f"| {middleware.DEFAULT_INTERVAL_S};",
+            f"{ROWS_WAITING:,} rows", f"{KEYS_AT_ONCE:,} combinations", f"{UNREAD_BYTES // 2**20} MiB",
+            f"within {EXIT_S:g} seconds", f"after {FIRST_WAIT_S:g} second ", f"at most {middleware.MAX_NAME}\ncharacters")
+    assert [words for words in said if words not in text] == []
+    assert (QUIET_S, LONGEST_WAIT_S) == (5 * 60, 60)  # "once in five minutes", "at most every minute"
+
+
+@pytest.mark.parametrize("example", re.findall(r"```python\n(.*?)```", (DOCS / "middleware.md").read_text("utf-8"), re.DOTALL))
+def test_the_examples_of_the_middleware_are_python(example: str) -> None:
+    compile(example, "middleware.md", "exec")
 
 
 def test_every_law_names_a_test_that_is_there():

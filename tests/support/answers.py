@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Iterator
 
 
@@ -28,7 +29,7 @@ class Reply:
 
 
 @contextmanager
-def answering(reply: Callable[[Asked], Reply | None]) -> Iterator[str]:
+def answering(reply: Callable[[Asked], Reply | None], tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serves `reply`; None closes the connection without an answer. Gives the base URL."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,10 +52,12 @@ def answering(reply: Callable[[Asked], Reply | None]) -> Iterator[str]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

@@ -24,6 +24,8 @@ FILE_NAME = "weighbridge.toml"
 PREFIX = "WEIGHBRIDGE_"
 CLIENT_VARIABLES = ("WEIGHBRIDGE_URL", "WEIGHBRIDGE_KEY")
 """Variables of the commands that talk to a server; no settings of the server itself."""
+MIDDLEWARE_VARIABLES = ("WEIGHBRIDGE_APP", "WEIGHBRIDGE_ENVIRONMENT")
+"""Variables of weighbridge.asgi and weighbridge.wsgi, which may stand in one environment with the server's."""
 CONFIG_VARIABLE = "WEIGHBRIDGE_CONFIG"
 HIDDEN = "****"
 """What stands where a secret would."""
@@ -237,7 +239,7 @@ def shown(settings: Settings, sources: Mapping[str, str]) -> list[tuple[str, str
 
 def _take_variables(found: _Found, environ: Mapping[str, str], cwd: Path) -> None:
     by_variable = {setting.variable: setting for setting in SETTINGS}
-    known = [*by_variable, *CLIENT_VARIABLES, CONFIG_VARIABLE]
+    known = [*by_variable, *CLIENT_VARIABLES, *MIDDLEWARE_VARIABLES, CONFIG_VARIABLE]
     for variable in sorted(environ):
         if not variable.startswith(PREFIX):
             continue

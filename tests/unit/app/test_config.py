@@ -261,7 +261,8 @@ def test_an_empty_variable_is_none(tmp_path: Path) -> None:
 
 
 def test_variables_of_others_and_of_the_client_are_left_alone(tmp_path: Path) -> None:
-    environ = {"HOME": "/", "WEIGHBRIDGE_URL": "http://x", "WEIGHBRIDGE_KEY": "k", "WEIGHBRIDGEPORT": "x"}
+    environ = {"HOME": "/", "WEIGHBRIDGE_URL": "http://x", "WEIGHBRIDGE_KEY": "k", "WEIGHBRIDGEPORT": "x",
+               "WEIGHBRIDGE_APP": "1", "WEIGHBRIDGE_ENVIRONMENT": "prod"}
     assert load({}, environ, tmp_path)[0].port == 8080
 
 
