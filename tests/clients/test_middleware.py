@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ import pytest
 
 import weighbridge
 from support.answers import Reply, answering
+from support.environments import python_of
 from support.metered import Referee
 from support.process import free_port
 from weighbridge.sources.events.decode import decode
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 APPS = HERE / "middleware_apps"
-LOCK = HERE / "environments" / "frameworks.lock"
 SOURCE = Path(weighbridge.__file__).parent.parent
 FILE = bytes(range(256)) * 400
 STREAM = 1_057
@@ -43,18 +41,9 @@ pytestmark = pytest.mark.timeout(600)  # the first test makes the environment
 
 
 @pytest.fixture(scope="session")
-def frameworks_python(pytestconfig: pytest.Config) -> Path:
-    """The interpreter of an environment that holds exactly what frameworks.lock says; made once, kept in pytest's cache."""
-    wanted = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
-    folder = Path(pytestconfig.cache.mkdir("frameworks"))
-    python = folder / "venv" / "bin" / "python"
-    stamp = folder / "installed"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "venv"], check=True, timeout=120)
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", LOCK]
-        subprocess.run(pip, check=True, timeout=240)
-        stamp.write_text(wanted)
-    return python
+def frameworks_python() -> Path:
+    """The interpreter of an environment that holds exactly what frameworks.lock says."""
+    return python_of("frameworks")
 
 
 @dataclass
