@@ -61,7 +61,11 @@ class RemoteWrite:
         self._reading = 0
 
     async def post_write(self, call: Call) -> Answer:
-        """Takes a body of series; the answer is sent after the fsync."""
+        """Takes a body of series; the answer is sent after the fsync.
+
+        WrongContentTypeError; UnreadableBodyError and TooLargeError: nothing was kept. BusyError, StorageError: send it
+        again.
+        """
         self._accounts.register(call.services.metrics.registry)
         try:
             message = message_of(call.headers.get("content-type", ""))
