@@ -1,0 +1,133 @@
+"""Logs for tests: lines of the simplest format there is, a naive reader of them, and a server that keeps what it is sent."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from weighbridge.measurement import Receipt, Rejection
+from weighbridge.sources.log.deliver import UnansweredError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SLOT_S = 1_764_000_000
+
+
+@dataclass(frozen=True)
+class Sum:
+    subject: str
+    slot_s: int
+    requests: int
+    bytes_out: int | None
+    bytes_in: int | None = None
+    environment: str | None = None
+    consumer: str | None = None
+    method: str | None = None
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    lines: int = 0
+    counted: int = 0
+    bad: int = 0
+    unmatched: int = 0
+    blank: int = 0
+    first_bad: tuple = ()
+    sums: tuple = ()
+
+
+def line_of(number: int, width: int = 30) -> bytes:
+    """A line that no other is like; its amount is its number."""
+    return f"{number} {'x' * width}\n".encode()
+
+
+@dataclass
+class NaiveReader:
+    """Sums lines `NUMBER anything`: a request of NUMBER bytes each. Everything else is bad. Some slots, some subjects."""
+
+    chunks: list[bytes] = field(default_factory=list)
+    header: str = ""
+
+    def read(self, data: bytes) -> Chunk:
+        self.chunks.append(data)
+        lines = data.split(b"\n")
+        if lines[-1] == b"":
+            lines.pop()
+        found: dict[tuple[str, int], list[int]] = {}
+        bad = []
+        for at, line in enumerate(lines, 1):
+            number = line.partition(b" ")[0]
+            if not number.isdigit():
+                bad.append((at, "no number", line[:200].decode("utf-8", "replace")))
+                continue
+            key = (f"app/{int(number) % 3 + 1}", SLOT_S + int(number) % 2 * 300)
+            found.setdefault(key, []).append(int(number))
+        sums = tuple(Sum(subject, slot, len(each), sum(each)) for (subject, slot), each in sorted(found.items()))
+        return Chunk(len(lines), len(lines) - len(bad), len(bad), 0, 0, tuple(bad[:10]), sums)
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Keeper:
+    """A server in memory, exact about ids. `refusing`: subjects that its catalog lacks."""
+
+    events: dict[tuple[str, str], dict] = field(default_factory=dict)
+    refusing: set[str] = field(default_factory=set)
+    bodies: int = 0
+
+    def take(self, body: bytes) -> Receipt:
+        self.bodies += 1
+        accepted = duplicates = 0
+        rejected = []
+        for index, event in enumerate(json.loads(gzip.decompress(body))):
+            key = (event["source"], event["id"])
+            if event["subject"] in self.refusing:
+                rejected.append(Rejection(index, event["id"], "unknown_subject", f"no {event['subject']}; enter it"))
+            elif key in self.events:
+                assert self.events[key] == event, "the same id with other content"
+                duplicates += 1
+            else:
+                self.events[key] = event
+                accepted += 1
+        return Receipt(accepted, duplicates, tuple(rejected))
+
+    def lose_answer(self, body: bytes) -> Receipt:
+        self.take(body)
+        raise UnansweredError("the line went dead")
+
+    def be_away(self, body: bytes) -> Receipt:
+        raise UnansweredError("nobody answers")
+
+    def totals(self) -> tuple[int, int]:
+        """Requests and bytes that count."""
+        data = [event["data"] for event in self.events.values()]
+        return sum(each["requests"] for each in data), sum(each["bytes_out"] for each in data)
+
+    def by_subject(self) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for event in self.events.values():
+            found[event["subject"]] += event["data"]["requests"]
+        return found
+
+
+def sums_of(numbers: Iterable[int]) -> tuple[int, int]:
+    """What lines with these numbers amount to."""
+    listed = list(numbers)
+    return len(listed), sum(listed)
+
+
+class Seconds:
+    """A monotonic clock that stands still until the test moves it."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
