@@ -36,6 +36,10 @@ class UnansweredError(Exception):
         self.cause = cause
 
 
+class UnplacedError(UnansweredError):
+    """The catalog lacks what events are about. Entered there, they count: all of them must be sent again."""
+
+
 class Delivery:
     """Sends a place's outbox, waiting ever longer while that fails. `failures`: how often it did, one after the other."""
 
@@ -92,8 +96,8 @@ class Delivery:
 
 
 def must_be_placed(receipt: Receipt) -> None:
-    """UnansweredError if the catalog lacks what events are about: entered there, they count. All else is for good."""
+    """UnplacedError if the catalog lacks what events are about: entered there, they count. All else is for good."""
     lacking = sorted({each.detail for each in receipt.rejected if each.code == RejectReason.UNKNOWN_SUBJECT})
     if lacking:
         more = f" (and {len(lacking) - LACKING_SHOWN} more)" if len(lacking) > LACKING_SHOWN else ""
-        raise UnansweredError(f"lines belong to what the catalog lacks: {'; '.join(lacking[:LACKING_SHOWN])}{more}")
+        raise UnplacedError(f"lines belong to what the catalog lacks: {'; '.join(lacking[:LACKING_SHOWN])}{more}")

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -57,6 +57,14 @@ class Reader(Protocol):
         """It is not used any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """What the first start of all reads. `from_start`: siblings too; `from_end`: nothing of what is there by then."""
+
+    from_start: bool = False
+    from_end: bool = False
+
+
 class Follower:
     """One log and its place. `poll` looks once; nothing happens between polls."""
 
@@ -70,10 +78,9 @@ class Follower:
         chunk_bytes: int,
         monotonic_s: Callable[[], float] = time.monotonic,
         linger_s: float = LINGER_S,
-        from_start: bool = False,
-        from_end: bool = False,
+        begin: Begin | None = None,
     ) -> None:
-        """`from_start`: at the first start siblings are read too; `from_end`: of the log only what comes from then on."""
+        """`begin`: what the first start of all reads; none: the log, and no siblings."""
         self.path = path
         self._reader = reader
         self._place = place
@@ -81,9 +88,8 @@ class Follower:
         self._chunk_bytes = chunk_bytes
         self._monotonic_s = monotonic_s
         self._linger_s = linger_s
-        self._from_start = from_start
-        self._from_end = from_end
-        self._sight = Sight(place, monotonic_s, with_old=from_start)
+        self._how = begin or Begin()
+        self._sight = Sight(place, monotonic_s, with_old=self._how.from_start)
         self._trouble = ""
         self._bad_shown = 0
         self._cut: dict[int, float] = {}  # files whose copy is looked for, since when
@@ -139,7 +145,7 @@ class Follower:
         files: list[File] = []
         packed: list[str] = []
         for each in seen:
-            is_read = not self._from_end if each.is_live else self._from_start
+            is_read = not self._how.from_end if each.is_live else self._how.from_start
             if is_read or each.size == 0:
                 continue
             if each.plain_path is not None:
@@ -154,7 +160,7 @@ class Follower:
             finally:
                 content.close()
         self._place.begin(self._clock.now_us(), files, packed)
-        how = "at its end" if self._from_end else "at its beginning"
+        how = "at its end" if self._how.from_end else "at its beginning"
         _log.info("log_begun", log=str(self.path), begins=how, rotated_files_passed_over=sum(not s.is_live for s in seen))
 
     def _tell_lost(self) -> None:
