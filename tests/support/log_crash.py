@@ -13,7 +13,6 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from support import log_writer
@@ -21,9 +20,14 @@ from support.process import ADMIN, STARTED_S, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 CATALOG = {"organizations": [{"id": "org_acme", "slug": "acme", "name": "Acme", "apps": [
     {"id": 1, "name": "shop", "client_id": "76b5cb91-a0a4-4ea0-a894-57d2b9fcb2c9"}]}]}
+
+
+CALM_S = 3.0
+"""How long the collector is left alone once without a server, and then with one."""
 
 
 @dataclass
@@ -36,11 +40,12 @@ class Rotator:
     log: Path
     lock: Path
     rng: random.Random
+    pace_s: tuple[float, float] = (0.4, 1.4)
     stop: threading.Event = field(default_factory=threading.Event)
     rotations: int = 0
 
     def run(self) -> None:
-        while not self.stop.wait(self.rng.uniform(0.4, 1.4)):
+        while not self.stop.wait(self.rng.uniform(*self.pace_s)):
             if not self.log.exists() or not self.log.stat().st_size:
                 continue
             self._shift()
@@ -142,10 +147,12 @@ def kill_collector(folder: Path, rounds: int, seed: int, tell: Callable[[str], N
         for round_number in range(rounds):
             collector.wait()
             time.sleep(rng.uniform(0.0, 1.5))
-            collector.kill()
             if round_number == rounds // 2:
                 server.kill()
+                time.sleep(CALM_S)
                 server.start()
+                time.sleep(CALM_S)
+            collector.kill()
             collector.start("--from-start")
             tell(f"{round_number + 1} kills, {rotator.rotations} rotations")
     finally:

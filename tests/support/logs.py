@@ -8,11 +8,16 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from support.clock import HandClock
 from weighbridge.measurement import Receipt, Rejection
-from weighbridge.sources.log.deliver import UnansweredError
+from weighbridge.sources.log.deliver import Delivery, UnansweredError
+from weighbridge.sources.log.follow import IDLE_S, Begin, Follower
+from weighbridge.sources.log.place import Place
+from weighbridge.sources.log.sight import SETTLE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 SLOT_S = 1_764_000_000
 
@@ -131,3 +136,54 @@ class Seconds:
 
     def __call__(self) -> float:
         return self.now_s
+
+
+CHUNK = 8192
+"""Small, so that most files take several."""
+
+
+class Followed:
+    """A log in a folder, its follower and a server; `crash` forgets all that is not on disk."""
+
+    def __init__(self, folder: Path, begin: Begin | None = None, linger_s: float = 0.0) -> None:
+        self.folder, self.log = folder, folder / "access.log"
+        self.clock, self.seconds, self.server = HandClock(1_764_000_000_000_000), Seconds(), Keeper()
+        self.reader = NaiveReader()
+        self._options = {"chunk_bytes": CHUNK, "monotonic_s": self.seconds, "linger_s": linger_s, "begin": begin}
+        self.start()
+
+    def start(self) -> None:
+        self.place = Place(self.folder / "state" / "place.sqlite", self.log)
+        self.follower = Follower(self.log, self.reader, self.place, self.clock, **self._options)
+        self.delivery = Delivery("access.log", self.place, self.server.take, self.seconds)
+
+    def crash(self) -> None:
+        self.close()
+        self.start()
+
+    def close(self) -> None:
+        self.follower.close()
+        self.place.close()
+
+    def poll(self, step_s: float = 0.0) -> bool:
+        self.seconds.now_s += step_s
+        self.clock.at_us += int(step_s * 1e6)
+        return self.follower.poll()
+
+    def settle(self) -> None:
+        """Everything that can be read has been."""
+        for step_s in (0.0, SETTLE_S, IDLE_S + 1, SETTLE_S, 0.0):
+            self.poll(step_s)
+
+    def total(self) -> int:
+        """How many lines count, once all that was read is delivered."""
+        self.delivery.run()
+        return self.server.totals()[0]
+
+    def numbers(self) -> list[int]:
+        """The numbers of all lines that were read, in the order of reading."""
+        return [int(line.split()[0]) for chunk in self.reader.chunks for line in chunk.split(b"\n") if line[:1].isdigit()]
+
+    def append(self, *numbers: int, name: str = "access.log", width: int = 30) -> None:
+        with (self.folder / name).open("ab") as file:
+            file.write(b"".join(line_of(number, width) for number in numbers))

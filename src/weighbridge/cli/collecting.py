@@ -22,6 +22,7 @@ from weighbridge.cli.progress import progress_bar
 from weighbridge.cli.sending import ATTEMPTS, BusyServerError, send_once
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator
 
     from weighbridge.cli.client import Client
@@ -145,6 +146,7 @@ class Collector:
         self._tell = tell
         self._once = once
         self._told_s = self._moved_s = time.monotonic()
+        self._answered_before = place.counts["accepted"] + place.counts["duplicates"]
 
     def run(self) -> None:
         """It is over. CommandError: the server wants another key, or with `once` takes no more."""
@@ -180,7 +182,7 @@ class Collector:
         return is_more
 
     def _moved(self) -> tuple[int, int]:
-        return self._place.counts.get("lines", 0), self._place.waiting
+        return self._place.counts["lines"], self._place.waiting
 
     def _is_over(self, *, is_more: bool) -> bool:
         if self._place.waiting:
@@ -194,7 +196,8 @@ class Collector:
         failure = self._delivery.last_failure
         if failure is None:
             return
-        if isinstance(failure.cause, AuthError) and not self._place.counts.get("accepted"):
+        answered = self._place.counts["accepted"] + self._place.counts["duplicates"]
+        if isinstance(failure.cause, AuthError) and answered == self._answered_before:
             raise failure.cause
         if self._once and isinstance(failure, UnplacedError):
             raise CommandError(f"{failure}; then the same command goes on where it was") from failure
@@ -224,15 +227,15 @@ def _send(client: Client, body: bytes) -> Receipt:
 
 def _status(place: Place) -> str:
     counts = place.counts
-    told = [f"{counts.get('lines', 0):,} lines"]
-    told += [f"{counts[name]:,} {name}" for name in ("bad", "unmatched") if counts.get(name)]
-    told += [f"{counts.get('accepted', 0):,} sums accepted"]
+    told = [f"{counts['lines']:,} lines"]
+    told += [f"{counts[name]:,} {name}" for name in ("bad", "unmatched") if counts[name]]
+    told += [f"{counts['accepted']:,} sums accepted"]
     told += [f"{amount:,} {name}" for name, amount in sorted(counts.items()) if name.startswith("refused") and amount]
     return ", ".join(told) + (f", {place.waiting:,} bodies wait" if place.waiting else "")
 
 
-def _faults(counts: dict[str, int]) -> int:
-    return counts.get("bad", 0) + sum(amount for name, amount in counts.items() if name.startswith("refused"))
+def _faults(counts: Counter[str]) -> int:
+    return counts["bad"] + sum(amount for name, amount in counts.items() if name.startswith("refused"))
 
 
 def path_of(state: Path | None, log: Path) -> Path:

@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from weighbridge.sources.log.place import Place
 
 FIRST_WAIT_S: Final = 1.0
-LONGEST_WAIT_S: Final = 60.0
+LONGEST_WAIT_S: Final = 30.0
+LONGEST_UNPLACED_WAIT_S: Final = 10.0
+"""Somebody enters what the catalog lacks, and looks whether it helps."""
+LONGEST_ASKED_WAIT_S: Final = 60.0
+"""What a server may ask for at most."""
 REFUSALS_SHOWN: Final = 10
 """Refused events that are shown; all are counted by their code."""
 LACKING_SHOWN: Final = 5
@@ -81,7 +85,9 @@ class Delivery:
         return max(self._due_s - self._monotonic_s(), 0.0)
 
     def _put_off(self, error: UnansweredError) -> None:
-        wait_s = min(max(FIRST_WAIT_S * 2 ** min(self.failures, 10), error.wait_s), LONGEST_WAIT_S)
+        longest_s = LONGEST_UNPLACED_WAIT_S if isinstance(error, UnplacedError) else LONGEST_WAIT_S
+        own_s = min(FIRST_WAIT_S * 2 ** min(self.failures, 10), longest_s)
+        wait_s = max(own_s, min(error.wait_s, LONGEST_ASKED_WAIT_S))
         self.failures += 1
         self.last_failure = error
         self._due_s = self._monotonic_s() + wait_s

@@ -38,7 +38,7 @@ LINGER_S: Final = 5.0
 EAGER_BYTES: Final = 256 * 1024
 """New lines of so many bytes are read at once."""
 COPY_S: Final = 60.0
-"""How long after a log was cut its copy is looked for before somebody is told."""
+"""How long the rest of a file that was cut or is gone is looked for before somebody is told."""
 BAD_SHOWN: Final = 10
 """Bad lines that are shown; all are counted."""
 
@@ -92,7 +92,7 @@ class Follower:
         self._sight = Sight(place, monotonic_s, with_old=self._how.from_start)
         self._trouble = ""
         self._bad_shown = 0
-        self._cut: dict[int, float] = {}  # files whose copy is looked for, since when
+        self._lost: dict[int, float] = {}  # files whose rest is looked for, since when
 
     def poll(self, enough: Callable[[], bool] = lambda: False) -> bool:
         """Everything that was written is read, or `enough` said so. True: something is left that another poll may read.
@@ -164,17 +164,18 @@ class Follower:
         _log.info("log_begun", log=str(self.path), begins=how, rotated_files_passed_over=sum(not s.is_live for s in seen))
 
     def _tell_lost(self) -> None:
-        """After COPY_S without a copy of a log that was cut, somebody should know."""
+        """Somebody should know of a file that was cut or deleted, where its copy has not been found for COPY_S."""
+        lost = {file.number: file for file in self._sight.lost()}
         now_s = self._monotonic_s()
-        for number in {stream.file.number for stream in self._sight.streams.values()}.intersection(self._cut):
-            del self._cut[number]
-        for number in [number for number, since_s in self._cut.items() if now_s - since_s > COPY_S]:
-            del self._cut[number]
+        self._lost = {number: self._lost.get(number, now_s) for number in lost}
+        for number in [number for number, since_s in self._lost.items() if now_s - since_s > COPY_S]:
             _log.warning(
-                "copy_not_found",
+                "rest_not_found",
                 log=str(self.path),
-                remedy="what was written just before it was cut may be lost; rotate by rename, or keep the copy beside it",
+                read_bytes=lost[number].mark.offset,
+                remedy="what was written to it after that is not counted; keep rotated files beside the log for a while",
             )
+            self._place.enter(replace(lost[number], is_done=True))
 
     def _take(self, stream: Stream, enough: Callable[[], bool], *, has_live: bool) -> bool:
         """What the stream has is read. True: another poll may read more of it."""
@@ -265,7 +266,6 @@ class Follower:
     def _was_cut(self, stream: Stream) -> bool:
         """The file is not what was read any more; its next look finds what it is, and where the rest has gone."""
         if stream.file.number:
-            self._cut[stream.file.number] = self._monotonic_s()
             _log.info("log_was_cut", file=str(stream.candidate.path), read_bytes=stream.file.mark.offset)
         self._sight.drop(stream)
         return True

@@ -7,6 +7,7 @@ range is either in the outbox, with its event ids fixed for ever, or it was not 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -92,7 +93,7 @@ class Place:
         self.source = f"log/{uuid}"
         self.files = {row[0]: _file(row) for row in run("SELECT * FROM files ORDER BY number")}
         self.packed = {version for (version,) in run("SELECT version FROM packed")}
-        self.counts: dict[str, int] = dict(run("SELECT what, amount FROM counts"))
+        self.counts: Counter[str] = Counter(dict(run("SELECT what, amount FROM counts")))
         self.waiting: int
         self.waiting_bytes: int
         self.waiting, self.waiting_bytes = run("SELECT count(*), ifnull(sum(length(body)), 0) FROM outbox").fetchone()
@@ -177,10 +178,12 @@ class Place:
         return self.waiting >= OUTBOX_BODIES or self.waiting_bytes >= OUTBOX_BYTES
 
     def close(self) -> None:
-        """The files are let go of; another process may have the place."""
+        """The files are let go of; another process may have the place. Once is enough, more does no harm."""
         with suppress(Exception):  # whatever it is, everything that was told is on disk
             self._connection.close()
-        os.close(self._lock)
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         return transaction(self._connection, self.path)
@@ -214,8 +217,7 @@ class Place:
         connection.executemany(_COUNT, [(what, amount) for what, amount in counts.items() if amount])
 
     def _add(self, counts: Mapping[str, int]) -> None:
-        for what, amount in counts.items():
-            self.counts[what] = self.counts.get(what, 0) + amount
+        self.counts.update(counts)
 
 
 def _file(row: tuple[int, str | None, str, int, str, str, int, str, int]) -> File:

@@ -104,13 +104,19 @@ class Sight:
         ident = stream.candidate.ident
         self.streams.pop(ident, None)
         stream.content.close()
-        if done:
+        if not done:
+            self._embodied.discard(stream.file.number)
+        else:
             self._known[ident] = (stream.checked or stream.candidate.version, stream.file.number)
 
     def wait(self, stream: Stream, error: Exception) -> None:
         """The stream is closed until its file changes: it is not complete, or damaged."""
         self.drop(stream)
         self._wait(stream.candidate, str(error), damaged=isinstance(error, DamagedError))
+
+    def lost(self) -> list[File]:
+        """Files that were not read to their end, as far as is known, and are nowhere to be seen."""
+        return [file for number, file in self._place.files.items() if not file.is_done and number not in self._embodied]
 
     def close(self) -> None:
         """All files are let go of."""
@@ -178,7 +184,9 @@ class Sight:
             if file.number not in self._embodied:
                 if verdict is Verdict.SAME:
                     return self._adopt(candidate, content, file)
-                self._wait(candidate, f"it begins as {file.name} did and ends before what was read of that")
+                reason = f"it begins as {file.name} did and ends before what was read of that"
+                _log.info("copy_not_complete", file=str(candidate.path), reason=reason)
+                self._wait(candidate, reason)
                 return True
             if not candidate.is_live:
                 self._wait(candidate, f"it repeats {file.name}", repeats=file.number)
@@ -245,7 +253,7 @@ class Sight:
             _log.warning("file_not_read", file=str(candidate.path), reason=why, remedy="let Weighbridge's user read it")
 
     def _wait(self, candidate: Candidate, why: str, *, repeats: int | None = None, damaged: bool = False) -> None:
-        tell = _log.warning if damaged else _log.info
+        tell = _log.warning if damaged else _log.debug
         tell("file_waits", file=str(candidate.path), reason=why)
         self._waits[candidate.ident] = (candidate.version, repeats)
 

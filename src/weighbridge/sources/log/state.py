@@ -64,6 +64,7 @@ def connect(path: Path, schema: str) -> sqlite3.Connection:
     try:
         with told(path):
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.execute("PRAGMA auto_vacuum = FULL")  # what a long absence of the server filled is given back
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.executescript(schema)

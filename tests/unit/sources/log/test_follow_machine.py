@@ -157,7 +157,7 @@ class LogMachine(RuleBasedStateMachine):
 
     def siblings(self) -> list[Path]:
         """Rotated files, the newest first."""
-        found = [path for path in self.folder.glob("access.log.*")]
+        found = list(self.folder.glob("access.log.*"))
         return sorted(found, key=lambda path: int(path.name.split(".")[2]))
 
     def shift(self) -> None:
