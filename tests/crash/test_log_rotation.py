@@ -10,14 +10,18 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from support import log_writer
 from support.log_crash import Rotator
-from support.logs import SLOT_S, Chunk, Keeper, Sum
+from support.logs import SLOT_S, Keeper, chunk_of, sum_of
 from weighbridge.app.clock import SystemClock
 from weighbridge.sources.log.deliver import Delivery
 from weighbridge.sources.log.follow import Follower
 from weighbridge.sources.log.place import Place
+
+if TYPE_CHECKING:
+    from weighbridge.sources.log.decode import Chunk
 
 SECONDS = 10.0
 LINE = re.compile(rb'"GET /items/(\d+) HTTP/1.1" 200 (\d+) ')
@@ -36,8 +40,8 @@ class EachLine:
         found = [(int(match[1]), int(match[2])) for line in lines if (match := LINE.search(line))]
         self.twice += [number for number, _ in found if number in self.seen]
         self.seen.update(found)
-        sums = (Sum("app/1", SLOT_S, len(found), sum(amount for _, amount in found)),) if found else ()
-        return Chunk(len(lines), len(found), len(lines) - len(found), sums=sums)
+        sums = (sum_of("app/1", SLOT_S, len(found), sum(amount for _, amount in found)),) if found else ()
+        return chunk_of(len(lines), len(found), len(lines) - len(found), sums=sums)
 
     def close(self) -> None:
         pass

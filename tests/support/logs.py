@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from support.clock import HandClock
 from weighbridge.measurement import Receipt, Rejection
+from weighbridge.sources.log.decode import Chunk, Sum
 from weighbridge.sources.log.deliver import Delivery, UnansweredError
 from weighbridge.sources.log.follow import IDLE_S, Begin, Follower
 from weighbridge.sources.log.place import Place
@@ -22,28 +23,15 @@ if TYPE_CHECKING:
 SLOT_S = 1_764_000_000
 
 
-@dataclass(frozen=True)
-class Sum:
-    subject: str
-    slot_s: int
-    requests: int
-    bytes_out: int | None
-    bytes_in: int | None = None
-    environment: str | None = None
-    consumer: str | None = None
-    method: str | None = None
-    path: str | None = None
+def sum_of(subject: str, slot_s: int, requests: int, bytes_out: int | None, **more) -> Sum:
+    """A sum that says no more than it must."""
+    nothing = dict.fromkeys(("environment", "consumer", "method", "path", "bytes_in"))
+    return Sum(subject=subject, slot_s=slot_s, requests=requests, bytes_out=bytes_out, **(nothing | more))
 
 
-@dataclass(frozen=True)
-class Chunk:
-    lines: int = 0
-    counted: int = 0
-    bad: int = 0
-    unmatched: int = 0
-    blank: int = 0
-    first_bad: tuple = ()
-    sums: tuple = ()
+def chunk_of(lines: int = 0, counted: int = 0, bad: int = 0, first_bad: tuple = (), sums: tuple[Sum, ...] = ()) -> Chunk:
+    """A chunk without unmatched and blank lines."""
+    return Chunk(lines, counted, bad, 0, 0, first_bad, sums)
 
 
 def line_of(number: int, width: int = 30) -> bytes:
@@ -72,8 +60,8 @@ class NaiveReader:
                 continue
             key = (f"app/{int(number) % 3 + 1}", SLOT_S + int(number) % 2 * 300)
             found.setdefault(key, []).append(int(number))
-        sums = tuple(Sum(subject, slot, len(each), sum(each)) for (subject, slot), each in sorted(found.items()))
-        return Chunk(len(lines), len(lines) - len(bad), len(bad), 0, 0, tuple(bad[:10]), sums)
+        sums = tuple(sum_of(subject, slot, len(each), sum(each)) for (subject, slot), each in sorted(found.items()))
+        return chunk_of(len(lines), len(lines) - len(bad), len(bad), tuple(bad[:10]), sums)
 
     def close(self) -> None:
         pass

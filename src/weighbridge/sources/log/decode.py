@@ -50,17 +50,31 @@ _WHITE = b" \t\r\v\f"
 class LogReader:
     """Reads the lines of one log. Not for several threads at once. InvalidInputError: the settings make no sense.
 
-    `header`: the last header line, "" before there was one. A new reader must be told it to go on amid a file that has one.
+    `header`: the last header line, "" before there was one. It must be told to go on amid a file that has one.
     """
 
     def __init__(self, settings: LogSettings, header: str = "") -> None:
         check_settings(settings)
+        self._settings = settings
         self._rules = Rules(settings)
         self._format: Format = make_format(settings, self._rules)
         self._grouping: Grouping | None = None
         self._see = lru_cache(SIGHTS_KEPT)(self._see_anew)
-        self.header = ""
-        self._take_header(header)
+        self._header = ""
+        self.header = header
+
+    @property
+    def header(self) -> str:
+        """The last header line."""
+        return self._header
+
+    @header.setter
+    def header(self, header: str) -> None:
+        """What is read next stands under this header; "": under none yet."""
+        if header != self._header:
+            self._header = ""
+            self._format = make_format(self._settings, self._rules)
+            self._take_header(header)
 
     def read(self, data: bytes) -> Chunk:
         """What the lines of `data` hold. It begins and ends with a whole line; the last one may lack its end."""
@@ -85,7 +99,7 @@ class LogReader:
 
     def _take_header(self, header: str) -> None:
         if isinstance(self._format, CloudFrontFormat) and header.startswith("#Fields"):
-            self.header = header
+            self._header = header
             self._format = self._format.after(header)
 
     def _take(self, data: bytes, offset: int, tally: Tally) -> None:

@@ -136,7 +136,7 @@ class Imports:
             if which.number:
                 connection.execute(_UPDATE, (*values, which.number))
                 return which
-            connection.execute(_TRIM, (IMPORTS_KEPT,))
+            connection.execute(_TRIM, (IMPORTS_KEPT - 1,))
             number = connection.execute(_INSERT, values).lastrowid or 0
         return replace(which, number=number)
 

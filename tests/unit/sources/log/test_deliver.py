@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from structlog.testing import capture_logs
 
-from support.logs import Followed
 from weighbridge.measurement import Receipt, Rejection
 from weighbridge.sources.log.deliver import (
     LONGEST_ASKED_WAIT_S,
@@ -14,6 +15,9 @@ from weighbridge.sources.log.deliver import (
     Delivery,
     UnansweredError,
 )
+
+if TYPE_CHECKING:
+    from support.logs import Followed
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ SIBLINGS = [
 ]
 OTHERS = [
     "access.log", "access-1.log", "access-error.log", "access.log.1.bak", "xaccess.log.1", "access.log.2.error",
-    "access.log.1.gz.tmp", "access.logs.1", "access_log", "access.log.swp", "access.log.\N{ARABIC-INDIC DIGIT ONE}", "access.log.1\n",
+    "access.log.1.gz.tmp", "access.logs.1", "access_log", "access.log.swp",
+    "access.log.\N{ARABIC-INDIC DIGIT ONE}", "access.log.1\n",
 ]
 
 

@@ -14,14 +14,14 @@ from uuid import UUID
 
 import pytest
 
-from support.logs import SLOT_S, Chunk, Sum
+from support.logs import SLOT_S, chunk_of, sum_of
 from weighbridge.domain.errors import DamagedStoreError, FolderInUseError, FolderNotWritableError, StorageError
 from weighbridge.measurement import Receipt, Rejection
 from weighbridge.sources.log import place as place_module
 from weighbridge.sources.log.marks import Mark
 from weighbridge.sources.log.place import File, Place, path_in
 
-CHUNK = Chunk(3, 2, 1, 0, 0, (), (Sum("app/1", SLOT_S, 1, 10), Sum("app/2", SLOT_S, 1, 20)))
+CHUNK = chunk_of(3, 2, 1, sums=(sum_of("app/1", SLOT_S, 1, 10), sum_of("app/2", SLOT_S, 1, 20)))
 FILE = File(0, "1/2", "access.log", Mark(30, "head", "tail"), lines=3, header="#Fields: x")
 
 
@@ -158,7 +158,7 @@ def test_each_log_has_a_place_of_its_own(tmp_path):
 
 
 def test_room_is_given_back(place, path):
-    noise = Chunk(sums=tuple(Sum("app/1", SLOT_S, n, n * 7919 % 104729) for n in range(5000)))
+    noise = chunk_of(sums=tuple(sum_of("app/1", SLOT_S, n, n * 7919 % 104729) for n in range(5000)))
     for _ in range(20):
         place.enter(FILE, noise)
     while (first := place.first()) is not None:

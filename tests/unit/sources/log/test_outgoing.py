@@ -8,8 +8,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.logs import SLOT_S, Sum
+from support.logs import SLOT_S, sum_of
 from weighbridge.measurement import MAX_AMOUNT
+from weighbridge.sources.log.decode import Sum
 from weighbridge.sources.log.outgoing import BODY_BYTES, BODY_EVENTS, named_bodies, numbered_bodies
 
 
@@ -18,7 +19,7 @@ def events_of(bodies):
 
 
 def test_what_an_event_says():
-    told = Sum("app/1", SLOT_S, 7, 0, None, "prod", "alice", "GET", "/items/{id}")
+    told = Sum("app/1", "prod", "alice", "GET", "/items/{id}", SLOT_S, 7, None, 0)
     (event,) = events_of(numbered_bodies([told], "log/x", 5))
     assert event == {
         "specversion": "1.0", "source": "log/x", "id": "5/0", "type": "weighbridge.usage", "subject": "app/1",
@@ -29,7 +30,7 @@ def test_what_an_event_says():
 
 
 def test_many_sums_are_several_bodies():
-    sums = [Sum("app/1", SLOT_S, 1, n) for n in range(BODY_EVENTS + 3)]
+    sums = [sum_of("app/1", SLOT_S, 1, n) for n in range(BODY_EVENTS + 3)]
     numbered = numbered_bodies(sums, "log/x", 5)
     assert [(body.number, body.events) for body in numbered] == [(5, BODY_EVENTS), (6, 3)]
     assert [each["id"] for each in events_of(numbered)][-4:] == [f"5/{BODY_EVENTS - 1}", "6/0", "6/1", "6/2"]
@@ -39,7 +40,7 @@ def test_many_sums_are_several_bodies():
 
 
 def test_long_names_are_several_bodies_too():
-    sums = [Sum("app/1", SLOT_S, 1, n, path="/" + "\u0001" * 1000) for n in range(3000)]
+    sums = [sum_of("app/1", SLOT_S, 1, n, path="/" + "\u0001" * 1000) for n in range(3000)]
     bodies = numbered_bodies(sums, "log/" + "x" * 36, 2**40)
     assert len(bodies) > 2
     assert all(len(gzip.decompress(body.content)) <= BODY_BYTES for body in bodies)
@@ -48,7 +49,7 @@ def test_long_names_are_several_bodies_too():
 
 @given(st.lists(st.tuples(st.integers(0, 3 * MAX_AMOUNT), st.none() | st.integers(0, 3 * MAX_AMOUNT))))
 def test_amounts_are_exact_however_large(amounts):
-    events = events_of(numbered_bodies([Sum("app/1", SLOT_S, n, out) for n, out in amounts], "log/x", 1))
+    events = events_of(numbered_bodies([sum_of("app/1", SLOT_S, n, out) for n, out in amounts], "log/x", 1))
     data = [event["data"] for event in events]
     assert all(amount <= MAX_AMOUNT for each in data for amount in each.values())
     assert sum(each["requests"] for each in data) == sum(n for n, _ in amounts)
