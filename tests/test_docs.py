@@ -14,6 +14,8 @@ from weighbridge.cli import failures
 from weighbridge.cli.main import COMMANDS
 from weighbridge.cli.reference import PAGES, commands, rewritten
 from weighbridge.measurement import RejectReason
+from weighbridge.sources.log.decode import LogReader
+from weighbridge.sources.log.settings import read_settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 ALL = dict(commands())
@@ -63,6 +65,14 @@ def test_the_example_of_a_settings_file_is_right(tmp_path: Path) -> None:
     (tmp_path / "weighbridge.toml").write_text(written)
     settings, _ = load({}, {}, tmp_path)
     assert (settings.retention_days_5m, settings.jwt.secret) == (400, "hush")
+
+
+def test_the_examples_of_logs_in_the_settings_are_right() -> None:
+    examples = re.findall(r"```toml\n(.*?)```", (DOCS / "logs.md").read_text("utf-8"), re.DOTALL)
+    assert examples
+    for written in examples:
+        for table in tomllib.loads(written)["sources"]["log"]:
+            LogReader(read_settings(table)).close()
 
 
 @pytest.mark.parametrize("reason", RejectReason)
