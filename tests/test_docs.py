@@ -22,6 +22,8 @@ from weighbridge.reporter.post import LONGEST_WAIT_S
 from weighbridge.reporter.spool import ROWS_WAITING
 from weighbridge.reporter.tally import KEYS_AT_ONCE, UNREAD_BYTES
 from weighbridge.reporter.worker import EXIT_S, FIRST_WAIT_S
+from weighbridge.sources.log.decode import LogReader
+from weighbridge.sources.log.settings import read_settings
 
 DOCS = Path(__file__).parent.parent / "docs"
 ALL = dict(commands())
@@ -71,6 +73,14 @@ def test_the_example_of_a_settings_file_is_right(tmp_path: Path) -> None:
     (tmp_path / "weighbridge.toml").write_text(written)
     settings, _ = load({}, {}, tmp_path)
     assert (settings.retention_days_5m, settings.jwt.secret) == (400, "hush")
+
+
+def test_the_examples_of_logs_in_the_settings_are_right() -> None:
+    examples = re.findall(r"```toml\n(.*?)```", (DOCS / "logs.md").read_text("utf-8"), re.DOTALL)
+    assert examples
+    for written in examples:
+        for table in tomllib.loads(written)["sources"]["log"]:
+            LogReader(read_settings(table)).close()
 
 
 @pytest.mark.parametrize("reason", RejectReason)

@@ -50,6 +50,9 @@ COMPACT_EVERY_S = 30.0
 RETAIN_EVERY_S = 3600.0
 GIVE_BACK_EVERY_S = 60.0
 
+LOG_LANES = 4
+"""Threads that follow logs: DuckDB lets others work while it reads, and a backlog of one log must not stop all."""
+
 LOCAL = "local"
 """Organization, project and region of this machine's own traffic."""
 LOCAL_SERVER = "sv_local"
@@ -128,11 +131,27 @@ class Application:
             Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
             Job("give back memory", "upkeep", GIVE_BACK_EVERY_S, give_back),
         ]
+        table += self._log_jobs()
         collector = self._host_collector()
         if collector is not None:
             collector.poll()  # the baseline: from here on every byte counts
             table.append(Job("host", "host", self.settings.host_interval_s, collector.poll))
         return table
+
+    def _log_jobs(self) -> list[Job]:
+        """Following the logs that the settings name, a few at a time."""
+        logs = self.settings.sources.get("log", ())
+        if not logs:
+            return []
+        from weighbridge.sources.log.listen import POLL_EVERY_S, make_log_collectors  # noqa: PLC0415  costs nothing unused
+
+        folder = self.settings.data / "logs"
+        folder.mkdir(exist_ok=True)
+        jobs = []
+        for number, collector in enumerate(make_log_collectors(logs, self._intake.take, folder, self._clock)):
+            self._opened.callback(collector.close)
+            jobs.append(Job(f"log {collector.path}", f"logs-{number % LOG_LANES}", POLL_EVERY_S, collector.poll))
+        return jobs
 
     def fold(self) -> None:
         """Everything accepted before the call is in the answers."""

@@ -49,22 +49,23 @@ def read_sources(section: object, folder: Path, file: str) -> tuple[Tables, list
 def _read_tables(
     name: str, tables: list[Mapping[str, Any]], folder: Path, where: str, faults: list[str]
 ) -> tuple[Any, ...]:
-    module, _, kind_name = SETTINGS[name].partition(":")
-    kind = getattr(import_module(module), kind_name)
+    module, _, reader_name = SETTINGS[name].partition(":")
+    reader = getattr(import_module(module), reader_name)
     read = []
     for number, table in enumerate(tables, 1):
         try:
-            settings = msgspec.convert(table, kind)
+            settings = msgspec.convert(table, reader) if isinstance(reader, type) else reader(table)
             read.append(settings.placed(folder) if hasattr(settings, "placed") else settings)
         except (msgspec.ValidationError, InvalidInputError) as error:
-            faults.append(f"{where}, table {number}: {_complaint(str(error), kind)}")
+            faults.append(f"{where}, table {number}: {_complaint(str(error), reader)}")
     return tuple(read)
 
 
-def _complaint(told: str, kind: Any) -> str:  # noqa: ANN401  any source's class
-    """What is wrong, and which keys there are, where one is none of them."""
-    if told.startswith("Object contains unknown field") and " - at " not in told:
-        return f"{told}; known there: {', '.join(kind.__struct_fields__)}"
+def _complaint(told: str, reader: Any) -> str:  # noqa: ANN401  any source's class, or its own reader
+    """What is wrong, and which keys there are, where one is none of them and the source does not say so itself."""
+    fields = getattr(reader, "__struct_fields__", ())
+    if fields and told.startswith("Object contains unknown field") and " - at " not in told:
+        return f"{told}; known there: {', '.join(fields)}"
     return told
 
 

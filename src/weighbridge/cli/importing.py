@@ -17,6 +17,7 @@ from weighbridge.cli.events import FIELDS, Mapping, WrongRowError
 from weighbridge.cli.examples import example
 from weighbridge.cli.failures import FAILURE, OK, WrongUsageError
 from weighbridge.cli.groups import DefaultGroup
+from weighbridge.cli.importing_log import command as log
 from weighbridge.cli.output import format_option, note, write
 from weighbridge.cli.places import Place, folder_of
 from weighbridge.cli.progress import progress_bar
@@ -45,6 +46,9 @@ def command() -> None:
 
     `weighbridge import FILE` alone is `weighbridge import events FILE`.
     """
+
+
+command.add_command(log)
 
 
 @command.command("events")

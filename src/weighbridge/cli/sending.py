@@ -29,6 +29,14 @@ GZIP_LEVEL = 1
 """Level 6 takes four times as long for a tenth less."""
 
 
+class BusyServerError(CommandError):
+    """The server takes nothing right now; `wait_s` is how long it asks to wait, if it does."""
+
+    def __init__(self, message: str, wait_s: float | None) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
 @dataclass(slots=True)
 class Counts:
     """What became of the rows of a file so far."""
@@ -58,30 +66,50 @@ def send(
     sleep: Callable[[float], None] = time.sleep,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
-    """The server's receipt for a batch, a JSON array of events.
+    """The server's receipt for a batch, a JSON array of events; see `send_packed`."""
+    return send_packed(client, gzip.compress(body, GZIP_LEVEL), sleep=sleep, tell=tell)
+
+
+def send_packed(
+    client: Client,
+    content: bytes,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> dict[str, Any]:
+    """The server's receipt for a batch, a gzipped JSON array of events.
 
     Waits and repeats while the server is busy, limits calls or cannot be reached. CommandError with the right exit
     code: it was refused, or ATTEMPTS were not enough.
     """
-    content = gzip.compress(body, GZIP_LEVEL)
-    headers = {"Content-Type": "application/cloudevents-batch+json", "Content-Encoding": "gzip"}
     failure: CommandError = UnreachableError("never sent")
     for attempt in range(ATTEMPTS):
         wait_s = min(FIRST_WAIT_S * 2**attempt, LONGEST_WAIT_S)
         try:
-            answer = client.try_once("POST", "/api/v1/events", content=content, headers=headers)
+            return send_once(client, content)
         except UnreachableError as error:
             failure = error
-        else:
-            if answer.is_success:
-                return _receipt(answer)
-            failure = failure_of(answer, client.url)
-            if answer.status_code not in (429, 502, 503, 504):
-                raise failure
-            wait_s = _asked_wait_s(answer, wait_s)
+        except BusyServerError as error:
+            failure = error
+            wait_s = wait_s if error.wait_s is None else error.wait_s
         if attempt + 1 < ATTEMPTS:
             tell(f"{failure.message}; once more in {wait_s:g} s")
             sleep(wait_s)
+    raise failure
+
+
+def send_once(client: Client, content: bytes) -> dict[str, Any]:
+    """The server's receipt for a batch, a gzipped JSON array of events.
+
+    UnreachableError or BusyServerError: send it again. CommandError: it was refused.
+    """
+    headers = {"Content-Type": "application/cloudevents-batch+json", "Content-Encoding": "gzip"}
+    answer = client.try_once("POST", "/api/v1/events", content=content, headers=headers)
+    if answer.is_success:
+        return _receipt(answer)
+    failure = failure_of(answer, client.url)
+    if answer.status_code in (429, 502, 503, 504):
+        raise BusyServerError(failure.message, _asked_wait_s(answer))
     raise failure
 
 
@@ -94,7 +122,7 @@ def _receipt(answer: httpx.Response) -> dict[str, Any]:
     return receipt
 
 
-def _asked_wait_s(answer: httpx.Response, own_s: float) -> float:
-    """What the server asks for in Retry-After, within bounds; our own wait where it asks for nothing."""
+def _asked_wait_s(answer: httpx.Response) -> float | None:
+    """What the server asks for in Retry-After, within bounds; None where it asks for nothing."""
     asked = answer.headers.get("retry-after", "")
-    return min(max(float(asked), 0.05), LONGEST_WAIT_S) if asked.isdigit() else own_s
+    return min(max(float(asked), 0.05), LONGEST_WAIT_S) if asked.isdigit() else None

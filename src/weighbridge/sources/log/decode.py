@@ -1,0 +1,223 @@
+"""Access logs to what their lines add up to, by 5-minute slot and by whose they are.
+
+Each line is counted, bad, unmatched or blank, whatever its bytes (law 15). Most lines are read by DuckDB, grouped by their
+texts, and looked at once a group (groups.py). What could mean one thing to it and another to the format as written goes
+line by line instead: lines with bytes or a length that are out of the ordinary, and, where DuckDB disagrees about how many
+good lines there are, all lines of ever smaller parts.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from weighbridge.sources.log.amazon import CloudFrontFormat
+from weighbridge.sources.log.formats import make_format
+from weighbridge.sources.log.groups import DisagreementError, Grouping
+from weighbridge.sources.log.lines import MAX_LINE
+from weighbridge.sources.log.rules import BadLineError, Rules
+from weighbridge.sources.log.settings import check_settings
+from weighbridge.sources.log.sieve import Sieved, sieve
+from weighbridge.sources.log.tally import Chunk, Sum, Tally
+from weighbridge.sources.log.times import find_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from weighbridge.sources.log.groups import Group
+    from weighbridge.sources.log.lines import Format, Line
+    from weighbridge.sources.log.rules import Place, Sight
+    from weighbridge.sources.log.settings import LogSettings
+
+__all__ = ["CHUNK_BYTES", "Chunk", "LogReader", "Sum"]
+
+CHUNK_BYTES: Final = 16 * 1024 * 1024
+"""Bytes to read at once: with less, what a question costs DuckDB before its first line weighs; more gains nothing."""
+SLOW_BYTES: Final = 64 * 1024
+"""Up to here lines are read one by one: some 400 of them cost no more than a question."""
+PARTS: Final = 8
+"""Into how many parts lines are cut that DuckDB disagrees about."""
+
+SIGHTS_KEPT: Final = 32_768
+"""Requests that are remembered with what matters of them: paths come again and again. At most some 15 MB, since …"""
+SIGHT_CHARACTERS: Final = 200
+"""… longer ones are looked at anew."""
+
+_WHITE = b" \t\r\v\f"
+
+
+class LogReader:
+    """Reads the lines of one log. Not for several threads at once. InvalidInputError: the settings make no sense.
+
+    `header`: the last header line, "" before there was one. It must be told to go on amid a file that has one.
+    """
+
+    def __init__(self, settings: LogSettings, header: str = "") -> None:
+        check_settings(settings)
+        self._settings = settings
+        self._rules = Rules(settings)
+        self._format: Format = make_format(settings, self._rules)
+        self._grouping: Grouping | None = None
+        self._see = lru_cache(SIGHTS_KEPT)(self._see_anew)
+        self._header = ""
+        self.header = header
+
+    @property
+    def header(self) -> str:
+        """The last header line."""
+        return self._header
+
+    @header.setter
+    def header(self, header: str) -> None:
+        """What is read next stands under this header; "": under none yet."""
+        if header != self._header:
+            self._header = ""
+            self._format = make_format(self._settings, self._rules)
+            self._take_header(header)
+
+    def read(self, data: bytes) -> Chunk:
+        """What the lines of `data` hold. It begins and ends with a whole line; the last one may lack its end."""
+        return self._read(data, self._take)
+
+    def close(self) -> None:
+        """Everything is let go; may be called twice."""
+        if self._grouping is not None:
+            self._grouping.close()
+            self._grouping = None
+
+    def _read(self, data: bytes, take: Callable[[bytes, int, Tally], None]) -> Chunk:
+        tally = Tally()
+        has_headers = isinstance(self._format, CloudFrontFormat)
+        for start, end, is_header in _find_sections(data) if has_headers else [(0, len(data), False)][: len(data)]:
+            if is_header:
+                self._take_header(data[start : min(end, start + MAX_LINE)].decode("utf-8", "replace").strip())
+                tally.blank += 1
+            else:
+                take(data[start:end], start, tally)
+        return tally.close(data)
+
+    def _take_header(self, header: str) -> None:
+        if isinstance(self._format, CloudFrontFormat) and header.startswith("#Fields"):
+            self._header = header
+            self._format = self._format.after(header)
+
+    def _take(self, data: bytes, offset: int, tally: Tally) -> None:
+        """Lines are counted the fast way, the odd ones among them one by one; if that fails, in parts."""
+        sieved = sieve(data, self._format) if len(data) > SLOW_BYTES else None
+        if sieved is not None and self._take_fast(data, sieved, tally):
+            for start, end in sieved.odd:
+                self._take_slowly(data[start:end], offset + start, tally)
+            return
+        parts = _cut(data) if len(data) > SLOW_BYTES else []
+        if len(parts) <= 1:
+            self._take_slowly(data, offset, tally)
+            return
+        for start, end in parts:
+            self._take(data[start:end], offset + start, tally)
+
+    def _take_fast(self, data: bytes, sieved: Sieved, tally: Tally) -> bool:
+        """Lines but for the odd ones are counted; False: they are not, because some are not like the first one."""
+        even = _without(data, sieved.odd)
+        lines = sieved.lines - (_count_lines(data) - _count_lines(even) if sieved.odd else 0)
+        try:
+            found = self._group(even, lines) if lines else []
+        except (DisagreementError, BadLineError):
+            return False
+        for group, place in found:
+            tally.add(place, group.slot_s, group.requests, group.bytes_in, group.bytes_out)
+        return True
+
+    def _group(self, data: bytes, lines: int) -> list[tuple[Group, Place | None]]:
+        """The groups of the lines, and where they belong. DisagreementError or BadLineError: a line differs."""
+        rules, value = self._rules, self._format.value
+        plan = self._format.plan(_text_of(data[: data.find(b"\n") + 1 or len(data)]))
+        if plan is None:
+            raise DisagreementError
+        numbers: dict[Sight, int] = {rules.see("", "", ""): 0}
+
+        def number(*request: str) -> int:
+            short = sum(map(len, request)) <= SIGHT_CHARACTERS
+            return numbers.setdefault((self._see if short else self._see_anew)(*request), len(numbers))
+
+        if self._grouping is None:
+            self._grouping = Grouping()
+        groups = self._grouping.group(data, lines, plan, number)
+        sights = list(numbers)
+        return [
+            (group, rules.place(sights[group.request], tuple(value(name) for name in group.names))) for group in groups
+        ]
+
+    def _see_anew(self, method: str, target: str, line: str) -> Sight:
+        """What matters of a request as DuckDB has it."""
+        unescape = self._format.unescape
+        return self._rules.see(unescape(method), unescape(target), unescape(line))
+
+    def _take_slowly(self, data: bytes, offset: int, tally: Tally) -> None:
+        """Lines are counted one by one."""
+        for line in data.removesuffix(b"\n").split(b"\n"):
+            if line.strip(_WHITE):
+                self._take_line(line, offset, tally)
+            else:
+                tally.blank += 1
+            offset += len(line) + 1
+
+    def _take_line(self, line: bytes, offset: int, tally: Tally) -> None:
+        try:
+            told = self._read_line(line)
+            slot_s = _slot_of(told.time)
+            place = self._rules.place(self._rules.see(*told.request), told.names)
+        except BadLineError as error:
+            tally.add_bad(offset, str(error), line)
+        else:
+            tally.add(place, slot_s, 1, told.bytes_in, told.bytes_out)
+
+    def _read_line(self, line: bytes) -> Line:
+        if len(line) > MAX_LINE:
+            raise BadLineError(f"longer than {MAX_LINE} bytes")
+        return self._format.read(_text_of(line))
+
+
+def _slot_of(time: str) -> int:
+    slot_s = find_slot(time)
+    if slot_s is None:
+        raise BadLineError(f"time {time[:64]!r} is no instant with a UTC offset")
+    return slot_s
+
+
+def _count_lines(data: bytes) -> int:
+    return data.count(b"\n") + (bool(data) and not data.endswith(b"\n"))
+
+
+def _text_of(line: bytes) -> str:
+    """What is no UTF-8 becomes lone surrogates: a line may hold such bytes where nobody looks."""
+    return line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "surrogateescape")
+
+
+def _find_sections(data: bytes) -> Iterator[tuple[int, int, bool]]:
+    """Where header lines (those that begin with #) and runs of other lines begin and end, and which are headers."""
+    at = 0
+    while at < len(data):
+        if data.startswith(b"#", at):
+            end = data.find(b"\n", at) + 1 or len(data)
+            yield at, end, True
+        else:
+            end = data.find(b"\n#", at) + 1 or len(data)
+            yield at, end, False
+        at = end
+
+
+def _without(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """The bytes that lie in none of the spans."""
+    if not spans:
+        return data
+    starts = [0, *(end for _, end in spans)]
+    ends = [*(start for start, _ in spans), len(data)]
+    return b"".join(data[start:end] for start, end in zip(starts, ends, strict=True))
+
+
+def _cut(data: bytes) -> list[tuple[int, int]]:
+    """Where some PARTS parts of whole lines begin and end."""
+    ends = {data.find(b"\n", len(data) * part // PARTS) + 1 or len(data) for part in range(1, PARTS)}
+    edges = sorted({0, *ends, len(data)})
+    return list(pairwise(edges))

@@ -1,0 +1,213 @@
+"""Lines that DuckDB reads: grouped by what tells them apart, and only then looked at.
+
+Nothing here decides what a line means. Where anything about a run of lines is not as the format's plan has it, there is
+no answer, and the lines go the long way; so what is answered is what the long way would have found.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import duckdb
+import numpy as np
+
+from weighbridge.measurement import MAX_AMOUNT
+from weighbridge.sources.log.times import find_slot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from weighbridge.sources.log.lines import Plan
+
+MEMORY: Final = "256MB"
+"""What DuckDB may use for one chunk. One that needs more is read in parts."""
+
+_SETTINGS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "threads": 1,  # it runs beside everything else
+    "memory_limit": MEMORY,
+    "temp_directory": "",  # nothing is left on disk
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
+_UNREADABLE: Final = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfMemoryException)
+"""What DuckDB says of lines that it cannot read, or not within MEMORY."""
+_REQUEST: Final = ("method", "target", "line")
+_NOTHING: Final = frozenset({"''", "NULL"})
+"""SQL of what a format does not tell."""
+
+
+class Group(NamedTuple):
+    """Lines of one slot that are alike: the texts that rules want, the number of their request, and their sums."""
+
+    slot_s: int
+    names: tuple[str | None, ...]
+    request: int
+    requests: int
+    bytes_in: int | None
+    bytes_out: int | None
+
+
+class DisagreementError(Exception):
+    """Something about the lines is not as planned; nobody knows what."""
+
+
+class Grouping:
+    """An in-memory database, and a place in memory where it finds the bytes. Not for several threads at once."""
+
+    def __init__(self) -> None:
+        self._database = duckdb.connect(":memory:", config=_SETTINGS)
+        self._memory = _Memory()
+
+    def close(self) -> None:
+        """Everything is let go."""
+        self._database.close()
+        self._memory.close()
+
+    def group(self, data: bytes, lines: int, plan: Plan, number: Callable[[str, str, str], int]) -> list[Group]:
+        """The groups of all `lines` lines. DisagreementError: some line is not as planned.
+
+        `number` numbers requests (method, target, request line, as DuckDB has them) by what matters of them. Of targets
+        and request lines it is shown what stands before the query.
+        """
+        self._memory.put(data)
+        asked = {name: sql for name, sql in zip(_REQUEST, plan.request, strict=True) if sql not in _NOTHING}
+        rows = _rows(plan, asked).replace("{path}", self._memory.path, 1)
+        try:
+            groups = self._group_numbered(plan, rows, asked, number) if asked else self._group(plan, rows)
+        except _UNREADABLE as error:
+            raise DisagreementError from error
+        if sum(group.requests for group in groups) != lines:
+            raise DisagreementError
+        return groups
+
+    def _group(self, plan: Plan, rows: str) -> list[Group]:
+        """The groups by the texts of the rows, which nothing but the time makes many."""
+        shape = plan.shape
+        width = len(shape.outer)
+        found = self._database.execute(_by_texts(plan, rows)).fetchall()
+        return [_read_group(plan, shape.slot(row[:width]), row[width:], 0) for row in found]
+
+    def _group_numbered(
+        self, plan: Plan, rows: str, asked: Mapping[str, str], number: Callable[[str, str, str], int]
+    ) -> list[Group]:
+        """The groups by slot and by the numbers of requests, which are looked up for each distinct text."""
+        execute = self._database.execute
+        keys = _key_names(plan)
+        places = [list(asked).index(name) if name in asked else -1 for name in _REQUEST]
+        try:
+            execute(f"CREATE TEMP TABLE seen AS {rows}")
+            self._look_up("times", keys, lambda *texts: _slot_of(plan, texts))
+            self._look_up("asked", asked, lambda *texts: number(*(texts[at] if at >= 0 else "" for at in places)))
+            found = execute(_by_numbers(plan, keys, asked)).fetchall()
+        finally:
+            execute("DROP TABLE IF EXISTS seen; DROP TABLE IF EXISTS times; DROP TABLE IF EXISTS asked")
+        return [_read_group(plan, row[0], row[2:], row[1]) for row in found]
+
+    def _look_up(self, table: str, columns: Iterable[str], find: Callable[..., int]) -> None:
+        """The table holds each distinct row of these columns of `seen`, with what was found for it as `{table}_id`."""
+        names = ", ".join(columns)
+        execute = self._database.execute
+        execute(f"CREATE TEMP TABLE met AS SELECT DISTINCT {names} FROM seen")  # noqa: S608  names of columns
+        try:
+            rows = execute(f"SELECT rowid, {names} FROM met").fetchall()  # noqa: S608  as above
+            ids = {  # noqa: F841  DuckDB finds it by its name
+                "met_id": np.fromiter((row[0] for row in rows), np.int64, len(rows)),
+                f"{table}_id": np.fromiter((find(*row[1:]) for row in rows), np.int64, len(rows)),
+            }
+            execute(f"CREATE TEMP TABLE {table} AS SELECT * FROM met JOIN ids ON met.rowid = met_id")  # noqa: S608  as above
+        finally:
+            execute("DROP TABLE met")
+
+
+def _slot_of(plan: Plan, texts: Sequence[object]) -> int:
+    slot_s = plan.shape.slot(texts) if plan.shape.keys else find_slot(" ".join(str(text) for text in texts))
+    if slot_s is None:
+        raise DisagreementError
+    return slot_s
+
+
+def _key_names(plan: Plan) -> list[str]:
+    return [f"k{at}" for at in range(len(plan.shape.keys) or len(plan.time))]
+
+
+def _rows(plan: Plan, asked: Mapping[str, str]) -> str:
+    """SQL for the rows: keys of the time (k0, k1), texts that rules want (n0, n1…), the request, amounts, and a check."""
+    text = " || ' ' || ".join(plan.time)
+    keys = [key.replace("{0}", text) for key in plan.shape.keys] or plan.time
+    columns = [f"{key} AS k{at}" for at, key in enumerate(keys)]
+    columns += [f"{name} AS n{at}" for at, name in enumerate(plan.names)]
+    parts = {name: sql if name == "method" else f"split_part({sql}, '?', 1)" for name, sql in asked.items()}
+    columns += [f"coalesce({sql}, '') AS {name}" for name, sql in parts.items()]
+    checks = [plan.shape.good.replace("{0}", text), *plan.good]
+    for name, amount in (("bytes_in", plan.bytes_in), ("bytes_out", plan.bytes_out)):
+        if amount is None:
+            columns.append(f"NULL::BIGINT AS {name}")
+            continue
+        number = f"try_cast({amount} AS BIGINT)"
+        columns.append(f"{number} AS {name}")
+        other = f"{amount} IS NULL" if plan.may_lack_bytes else f"{amount} = '-'"
+        checks.append(f"(({number} BETWEEN 0 AND {MAX_AMOUNT} AND {number}::VARCHAR = {amount}) OR {other})")
+    return f"SELECT {', '.join(columns)}, {' AND '.join(checks)} AS good FROM {plan.reader}"  # noqa: S608  see JsonFormat
+
+
+_SUMS = """
+    count(*) AS total, count(*) FILTER (WHERE good) AS proper, sum(bytes_in) AS bytes_in, sum(bytes_out) AS bytes_out
+"""
+
+
+def _by_texts(plan: Plan, rows: str) -> str:
+    """SQL for the groups: first of equal texts of the time, then of what those texts come down to."""
+    keys = _key_names(plan)
+    text = " || ' ' || ".join(keys)
+    outer = [sql.replace("{0}", text) for sql in plan.shape.outer]
+    names = [f"n{at}" for at in range(len(plan.names))]
+    return f"""
+        SELECT {', '.join([*outer, *names])}, sum(total), sum(proper), sum(bytes_in), sum(bytes_out),
+            bool_and(coalesce({plan.shape.check.replace('{0}', text)}, false))
+        FROM (SELECT {', '.join([*keys, *names])}, {_SUMS} FROM ({rows}) GROUP BY ALL) GROUP BY ALL
+    """  # noqa: S608  names of columns, and SQL of ours
+
+
+def _by_numbers(plan: Plan, keys: Iterable[str], asked: Iterable[str]) -> str:
+    """SQL for the groups of what was looked up."""
+    names = [f"n{at}" for at in range(len(plan.names))]
+    return f"""
+        SELECT {', '.join(['times_id', 'asked_id', *names])}, {_SUMS}, true
+        FROM seen JOIN times USING ({', '.join(keys)}) JOIN asked USING ({', '.join(asked)}) GROUP BY ALL
+    """  # noqa: S608  names of columns, and SQL of ours
+
+
+def _read_group(plan: Plan, slot_s: int | None, row: Sequence[object], request: int) -> Group:
+    """The group of a row: names, counts and sums. DisagreementError: a line of it is not as planned."""
+    names, (total, proper, *sums, is_proper) = row[: len(plan.names)], row[len(plan.names) :]
+    if not is_proper or total != proper or slot_s is None:
+        raise DisagreementError
+    told = (plan.bytes_in, plan.bytes_out)
+    least = 0 if not plan.may_lack_bytes else None  # a group of "-" is a group of nothing, not of unknown
+    bytes_in, bytes_out = (least if found is None and sql else found for found, sql in zip(sums, told, strict=True))
+    return Group(slot_s, names, request, total, bytes_in, bytes_out)  # type: ignore[arg-type]
+
+
+class _Memory:
+    """A file that is nowhere in a folder: memory where the system has such files, else one without a name."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self._file = os.fdopen(os.memfd_create("weighbridge-log", os.MFD_CLOEXEC), "r+b", buffering=0)
+        else:
+            self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  closed by close()
+        self.path = f"/dev/fd/{self._file.fileno()}"
+
+    def put(self, data: bytes) -> None:
+        """The file holds these bytes and nothing else."""
+        view = memoryview(data)
+        self._file.seek(0)
+        while view:
+            view = view[self._file.write(view) :]
+        self._file.truncate()
+
+    def close(self) -> None:
+        """It is gone."""
+        self._file.close()
