@@ -211,12 +211,13 @@ def test_what_became_of_readings_is_counted(site: Site) -> None:
     first = sent("rx", (100, AT_MS), instance="sv_a"), sent("tx", (1, AT_MS), instance="sv_a")
     site.send(*first)
     site.send(*first)
-    for value, at_ms in ((90, AT_MS - 1), (101, AT_MS), (1, AT_MS + 3_600_000 + 301_000), (1, 1000)):
+    ahead_ms = AT_MS + 3_600_000 + 301_000
+    for value, at_ms in ((90, AT_MS - 1), (101, AT_MS), (1, ahead_ms), (1, 1000), (1, 2**62), (1, -(2**63))):
         assert site.send(sent("rx", (value, at_ms), instance="sv_a")).status_code == 204
     assert site.metric("readings") == {
-        "accepted": 1, "duplicate": 1, "out_of_order": 1, "conflict": 1, "in_future": 1, "invalid": 1,
+        "accepted": 1, "duplicate": 1, "out_of_order": 1, "conflict": 1, "in_future": 2, "invalid": 2,
     }
-    assert site.metric("samples") == {"read": 8}
+    assert site.metric("samples") == {"read": 10}
 
 
 def logged(site: Site, *series: Sent) -> list[dict[str, Any]]:

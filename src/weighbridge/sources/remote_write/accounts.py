@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client.core import CounterMetricFamily
 
 from weighbridge.measurement import RejectReason
 from weighbridge.sources.remote_write.mapping import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from prometheus_client import CollectorRegistry
+    from prometheus_client.metrics_core import Metric
 
     from weighbridge.measurement import Receipt
     from weighbridge.metering.messages import Figure
@@ -28,47 +30,44 @@ _log = structlog.get_logger("weighbridge.remote_write")
 
 
 class Accounts:
-    """Counters since the start. One event loop uses it."""
+    """Counters since the start; a Prometheus collector. One event loop writes, a scrape may read from another thread."""
 
     def __init__(self) -> None:
-        self._samples = Counter(
-            "weighbridge_remote_write_samples",
-            "Samples of remote write, by what they became: a reading, or why they are none",
-            ["outcome"],
-            registry=None,
-        )
-        self._readings = Counter(
-            "weighbridge_remote_write_readings",
-            "Readings that samples of remote write became, by what the intake made of them",
-            ["outcome"],
-            registry=None,
-        )
-        for outcome in Outcome:
-            self._samples.labels(outcome.value)
-        for taken in ("accepted", "duplicate", *(reason.value for reason in RejectReason)):
-            self._readings.labels(taken)
-        self._registries: list[CollectorRegistry] = []
+        self._samples = Counter({outcome.value: 0 for outcome in Outcome})
+        self._readings = Counter(dict.fromkeys(["accepted", "duplicate", *(reason.value for reason in RejectReason)], 0))
         self._noticed_us: dict[str, int] = {}
+        self._is_registered = False
 
     def register(self, registry: CollectorRegistry) -> None:
-        """The counters are told to whoever reads the registry."""
-        if not any(each is registry for each in self._registries):
-            self._registries.append(registry)
-            registry.register(self._samples)
-            registry.register(self._readings)
+        """The counters are told to whoever reads the registry; done with the first request."""
+        if not self._is_registered:
+            self._is_registered = True
+            registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures as Prometheus reads them."""
+        for name, help_text, counts in (
+            ("samples", "Samples of remote write, by what they became: a reading, or why they are none", self._samples),
+            ("readings", "Readings that they became, by what the intake made of them", self._readings),
+        ):
+            family = CounterMetricFamily(f"weighbridge_remote_write_{name}", help_text, labels=["outcome"])
+            for outcome, count in list(counts.items()):
+                family.add_metric([outcome], count)
+            yield family
 
     def enter(self, mapped: Mapped, receipts: Iterable[tuple[list[Figure], Receipt]], now_us: int) -> None:
         """A body has been acknowledged."""
-        for outcome, count in mapped.samples.items():
-            self._samples.labels(outcome.value).inc(count)
+        self._samples.update({outcome.value: count for outcome, count in mapped.samples.items()})
         unknown: set[str] = set()
         for figures, receipt in receipts:
-            self._readings.labels("accepted").inc(receipt.accepted)
-            self._readings.labels("duplicate").inc(receipt.duplicates)
-            for refusal in receipt.rejected:
-                self._readings.labels(refusal.code.value).inc()
-                if refusal.code is RejectReason.UNKNOWN_SUBJECT:
-                    unknown.add(figures[refusal.index].subject)
+            self._readings["accepted"] += receipt.accepted
+            self._readings["duplicate"] += receipt.duplicates
+            self._readings.update(refusal.code.value for refusal in receipt.rejected)
+            unknown.update(
+                figures[refusal.index].subject
+                for refusal in receipt.rejected
+                if refusal.code is RejectReason.UNKNOWN_SUBJECT
+            )
         self._notice_unknown(unknown, now_us)
         if mapped.missing and self._is_due("no_subject", now_us):
             _log.warning(

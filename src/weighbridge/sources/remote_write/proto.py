@@ -1,8 +1,9 @@
 """Protocol Buffers on the wire, field by field: the little of it that remote write needs.
 
-No package has Prometheus' messages. Described at run time and parsed by google.protobuf, a body of 10,000 series of 8
-labels took 47 ms (this reader with decode.py: 51 ms), but 16 MiB of empty labels or samples took 1.0 to 1.2 GB, since all
-of a body stands in memory before the first bound can be looked at; here they are met one by one.
+No package has Prometheus' messages. Described at run time and parsed by google.protobuf (upb), a body of 10,000 series with
+8 labels took 47 ms (1.0) and 36 ms (2.0); this reader with decode.py took 77 and 87, 8 µs a series where what becomes of a
+sample costs 26. But 16 MiB of empty labels or samples took 1.0 to 1.2 GB there, since all of a body stands in memory before
+any bound can be looked at; here they are met one by one, and no body takes 200 MB.
 
 Source: protobuf.dev, "Encoding".
 """
