@@ -101,7 +101,8 @@ def _enter(catalog: Catalog, app: int, news: News) -> None:
     if news.framework is not None:
         catalog.describe_app(app, news.framework)
     catalog.enter_endpoints(app, list(news.endpoints))
-    catalog.describe_consumers(app, news.consumers)
+    if news.consumers:
+        catalog.describe_consumers(app, news.consumers)
 
 
 def _authenticate(call: Call) -> tuple[WriteToken, App]:
@@ -138,7 +139,7 @@ def _environment(call: Call) -> str | None:
 
 
 def _turn(body: bytes) -> AbstractContextManager[object]:
-    """Held while a body is decoded."""
+    """Held while a body is decoded: large ones wait for each other."""
     return _large_bodies if len(body) > LARGE_BODY_BYTES else nullcontext()
 
 
