@@ -39,7 +39,7 @@ from weighbridge.sources.host.decode import parse_net_dev
 from weighbridge.sources.hub import decode as hub
 from weighbridge.sources.otlp import decode as otlp
 from weighbridge.sources.otlp import metrics as otlp_metrics
-from weighbridge.sources.otlp.logs import EVENTS, MAX_ENDPOINTS, MAX_EVENTS, news_of
+from weighbridge.sources.otlp.logs import EVENTS, MAX_ENDPOINTS, news_of
 from weighbridge.sources.otlp.series import figures_of
 from weighbridge.sources.remote_write import decode as remote_write
 from weighbridge.sources.remote_write.mapping import make_rules, map_series
@@ -278,7 +278,6 @@ def otlp_logs(data: bytes) -> None:
     with suppress(otlp_metrics.UnreadableError, otlp_metrics.TooManyError, DecodeError):
         records = list(otlp.read_logs(body, kind))
         found = news_of(records, None)
-        assert len(records) <= MAX_EVENTS
         assert found.passed_over["event"] <= len(records)
         _check_names((found.framework, 255), *((name, 255) for name in found.environments))
         for identifier, (name, group) in found.consumers.items():

@@ -97,7 +97,8 @@ def encode(told: dict[str, Any], media_type: str) -> bytes:
     if media_type == JSON:
         return json.dumps(told).encode()
     assert media_type == PROTOBUF
-    message = json_format.ParseDict(told, ExportLogsServiceRequest() if "resourceLogs" in told else ExportMetricsServiceRequest())
+    empty = ExportLogsServiceRequest() if "resourceLogs" in told else ExportMetricsServiceRequest()
+    message = json_format.ParseDict(told, empty)
     encoded: bytes = message.SerializeToString()
     return encoded
 

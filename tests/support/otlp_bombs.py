@@ -161,7 +161,8 @@ LOG_BOMBS: Mapping[str, tuple[str, Callable[[], bytes], str]] = {
         PROTOBUF, lambda: _logs(_record(_UPDATE, write_bytes(6, _filled(b"\x0a\x00")))),
         "0 consumers, 0 endpoints, 1 passed over"),
     "a deep consumer": (
-        PROTOBUF, lambda: _logs(_record(_UPDATE, _nested(2000)) + write_bytes(2, write_bytes(5, _filled(b"x", 15 * _MIB)))), _BAD),
+        PROTOBUF, lambda: _logs(_record(_UPDATE, _nested(2000)) + write_bytes(2, write_bytes(5, _filled(b"x", 15 * _MIB)))),
+        _BAD),
     "endpoints": (
         PROTOBUF, lambda: _startup(_listed(b'{"method":"","path":""}')),
         f"0 consumers, 0 endpoints, {_PATHS} passed over"),
@@ -174,7 +175,8 @@ LOG_BOMBS: Mapping[str, tuple[str, Callable[[], bytes], str]] = {
     "JSON log records below the bound": (
         JSON, lambda: _json_logs(_listed(b"{}" + b" " * 13, _ALMOST)), "0 consumers, 0 endpoints, 0 passed over"),
     "JSON values of a consumer": (
-        JSON, lambda: _json_logs(_json_update(_listed(b"{}" + b" " * 13, _ALMOST))), "0 consumers, 0 endpoints, 1 passed over"),
+        JSON, lambda: _json_logs(_json_update(_listed(b"{}" + b" " * 13, _ALMOST))),
+        "0 consumers, 0 endpoints, 1 passed over"),
     "JSON events": (JSON, lambda: _json_logs(_listed(_json_update(b""))), _MANY),
     "JSON log depth": (
         JSON, lambda: _json_logs(b'{"eventName":"' + _UPDATE + b'","body":' + _filled(b"[") + b"}"), _BAD),

@@ -62,7 +62,8 @@ def test_consumers_are_what_was_said_of_them_last(records, expected, media_type)
 
 @both
 def test_a_start_tells_framework_and_endpoints(media_type):
-    told = logs(startup(("get", "/x"), ("GET", "/x"), ("POST", "/é"), framework="flask", versions={"python": "3"}, openapi="{}"))
+    paths = [("get", "/x"), ("GET", "/x"), ("POST", "/é")]
+    told = logs(startup(*paths, framework="flask", versions={"python": "3"}, openapi="{}"))
     expected = {Endpoint("GET", "/x"): None, Endpoint("POST", "/é"): None}
     assert news(told, media_type) == News({"prod": None}, endpoints=expected, framework="flask")
 
@@ -188,7 +189,8 @@ def test_a_message_in_pieces_is_one():
         return message((1, message((2, message((2, message(*parts)))))))
 
     name, other = CONSUMER_UPDATE.encode(), b"apitally.other"
-    pieces = [message((6, message((1, message((1, key), (2, message((1, text)))))))) for key, text in ((b"identifier", b"a"), (b"name", b"A"))]
+    pairs = [message((1, key), (2, message((1, text)))) for key, text in ((b"identifier", b"a"), (b"name", b"A"))]
+    pieces = [message((6, message((1, pair)))) for pair in pairs]
     found = news_of(read_logs(export((5, pieces[0]), (12, other), (5, pieces[1]), (12, name)), PROTOBUF), None)
     assert found.consumers == {"a": ("A", None)}
     assert news_of(read_logs(export((5, pieces[0]), (12, name), (12, other)), PROTOBUF), None) == News()
