@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.answers import Asked, Reply
-from support.api_calls import CALLERS
+from support.api_calls import CALLERS, HABITS
 from support.api_clients import CLIENTS, OTEL_TWINS
 from support.api_scene import Scene, Seen
 from support.recorder import Heard, Recorder
@@ -77,7 +77,7 @@ def test_two_environments_and_three_consumers(two_environments: Outcome, client:
     assert two_environments.at_last[client] == two_environments.expected[client]
 
 
-@pytest.mark.parametrize("client", [name for name, kind in CLIENTS.items() if kind.is_hub])
+@pytest.mark.parametrize("client", [name for name in CLIENTS if HABITS[name].consumers])
 def test_consumers_have_the_names_and_groups_that_the_client_says(two_environments: Outcome, client: str) -> None:
     named = {caller.identifier: (caller.name, caller.group) for caller in CALLERS if caller.identifier}
     assert two_environments.consumers[client] == named

@@ -12,6 +12,7 @@ import numpy as np
 from backports import zstd
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from weighbridge.dialects.apitally.token import Rest, read_place, read_token, write_place, write_token
@@ -38,6 +39,7 @@ from weighbridge.sources.host.decode import parse_net_dev
 from weighbridge.sources.hub import decode as hub
 from weighbridge.sources.otlp import decode as otlp
 from weighbridge.sources.otlp import metrics as otlp_metrics
+from weighbridge.sources.otlp.logs import EVENTS, MAX_ENDPOINTS, news_of
 from weighbridge.sources.otlp.series import figures_of
 from weighbridge.sources.remote_write import decode as remote_write
 from weighbridge.sources.remote_write.mapping import make_rules, map_series
@@ -270,6 +272,28 @@ def otlp_protobuf(data: bytes) -> None:
         assert read == list(_counted(ExportMetricsServiceRequest.FromString(data)))
 
 
+def otlp_logs(data: bytes) -> None:
+    """The first byte says which encoding. What is told can be kept; the records are those that protobuf's own parser finds."""
+    kind, body = otlp.MEDIA_TYPES[data[0] % 2] if data else otlp.JSON, data[1:]
+    with suppress(otlp_metrics.UnreadableError, otlp_metrics.TooManyError, DecodeError):
+        records = list(otlp.read_logs(body, kind))
+        found = news_of(records, None)
+        assert found.passed_over["event"] <= len(records)
+        _check_names((found.framework, 255), *((name, 255) for name in found.environments))
+        for identifier, (name, group) in found.consumers.items():
+            _check_names((identifier, 255), (name, 255), (group, 255))
+        assert len(found.endpoints) <= MAX_ENDPOINTS
+        for endpoint in found.endpoints:
+            _check_names((endpoint.method, 32), (endpoint.path, 1024))
+        if kind == otlp.PROTOBUF:
+            assert [record.event for record in records] == list(_events(ExportLogsServiceRequest.FromString(body)))
+
+
+def _events(request: ExportLogsServiceRequest) -> Iterator[str]:
+    for scope in (scope for resource in request.resource_logs for scope in resource.scope_logs):
+        yield from (record.event_name for record in scope.log_records if record.event_name in EVENTS)
+
+
 def _tell(metrics: list[otlp_metrics.Metric]) -> None:
     """Every point is in a figure or refused, or says nothing; figures are what the intake takes."""
     said = figures_of(metrics, "app/1", None)
@@ -302,6 +326,14 @@ OTLP_JSON = (
     b'"unit":"By","sum":{"isMonotonic":true,"aggregationTemporality":1,"dataPoints":[{"asInt":"5","timeUnixNano":"9"}]}}]}]}]}'
 )
 OTLP_PROTOBUF = json_format.Parse(OTLP_JSON, ExportMetricsServiceRequest()).SerializeToString()
+OTLP_LOGS_JSON = (
+    b'{"resourceLogs":[{"resource":{"attributes":[{"key":"deployment.environment","value":{"stringValue":"prod"}}]},"scopeLogs":'
+    b'[{"logRecords":[{"eventName":"apitally.consumer.update","body":{"kvlistValue":{"values":[{"key":"identifier","value":'
+    b'{"stringValue":"a"}},{"key":"name","value":{"stringValue":"A"}},{"key":"group","value":{"intValue":"1"}}]}}},'
+    b'{"eventName":"apitally.app.startup","body":{"stringValue":"{\\"framework\\":\\"flask\\",\\"paths\\":'
+    b'[{\\"method\\":\\"get\\",\\"path\\":\\"/x\\"}]}"}},{"eventName":"x","body":{"arrayValue":{"values":[{}]}}}]}]}]}'
+)
+OTLP_LOGS = json_format.Parse(OTLP_LOGS_JSON, ExportLogsServiceRequest()).SerializeToString()
 
 _ROWS = np.zeros(70, MEASUREMENT)
 OTHER_LAYOUT = bytes((codec.COLUMNS,)) + codec.encode(_ROWS[:1], POSITION)[1:]
@@ -335,5 +367,6 @@ TARGETS: Mapping[str, Target] = {
     "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), OTHER_LAYOUT, b"\0\3")),
     "otlp_json": Target(otlp_json, (OTLP_JSON, b'{"resourceMetrics":[]}')),
     "otlp_protobuf": Target(otlp_protobuf, (OTLP_PROTOBUF, OTLP_PROTOBUF * 2, b"\x0a\x00")),
+    "otlp_logs": Target(otlp_logs, (b"\0" + OTLP_LOGS, b"\0" + OTLP_LOGS * 2, b"\1" + OTLP_LOGS_JSON)),
 }
 """Everything that is fuzzed, by the name that the command knows it by."""

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import json_format
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from weighbridge.sources.otlp.decode import JSON, PROTOBUF
@@ -30,8 +31,8 @@ def ns(seconds: float) -> str:
 
 def value(told: Any) -> dict[str, Any]:
     """An attribute's value."""
-    if isinstance(told, dict) and "raw" in told:
-        return told["raw"]
+    if isinstance(told, dict):
+        return told["raw"] if "raw" in told else {"kvlistValue": {"values": attributes(told)}}
     kinds = {str: "stringValue", bool: "boolValue", int: "intValue", float: "doubleValue"}
     return {kinds[type(told)]: str(told) if type(told) is int else told}
 
@@ -67,9 +68,28 @@ def export(
     return {"resourceMetrics": [{"resource": {"attributes": attributes(resource or {})}, "scopeMetrics": [scoped]}]}
 
 
+def consumer_update(**told: Any) -> dict[str, Any]:
+    """A record that says what a consumer is called."""
+    return {"eventName": "apitally.consumer.update", "body": value(told)}
+
+
+def startup(*paths: tuple[str, str], **told: Any) -> dict[str, Any]:
+    """A record that says what an app is made of."""
+    told["paths"] = [{"method": method, "path": path} for method, path in paths]
+    return {"eventName": "apitally.app.startup", "body": value(json.dumps(told))}
+
+
+def logs(*records: dict[str, Any], environment: str | None = "prod") -> dict[str, Any]:
+    """An export of logs of one resource and scope."""
+    resource = {} if environment is None else {"deployment.environment.name": environment}
+    scoped = {"scope": {"name": "apitally"}, "logRecords": list(records)}
+    return {"resourceLogs": [{"resource": {"attributes": attributes(resource)}, "scopeLogs": [scoped]}]}
+
+
 def joined(*exports: dict[str, Any]) -> dict[str, Any]:
-    """Several exports in one body."""
-    return {"resourceMetrics": [each for told in exports for each in told["resourceMetrics"]]}
+    """Several exports of a signal in one body."""
+    (name,) = {name for told in exports for name in told}
+    return {name: [each for told in exports for each in told[name]]}
 
 
 def encode(told: dict[str, Any], media_type: str) -> bytes:
@@ -77,7 +97,8 @@ def encode(told: dict[str, Any], media_type: str) -> bytes:
     if media_type == JSON:
         return json.dumps(told).encode()
     assert media_type == PROTOBUF
-    message = json_format.ParseDict(told, ExportMetricsServiceRequest())
+    empty = ExportLogsServiceRequest() if "resourceLogs" in told else ExportMetricsServiceRequest()
+    message = json_format.ParseDict(told, empty)
     encoded: bytes = message.SerializeToString()
     return encoded
 

@@ -19,13 +19,29 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 
 from support.application import ADMIN, application_in
-from support.otlp import CUMULATIVE, DURATION, OLD_DURATION, RECEIVED, SENT, encode, export, joined, metric, point
+from support.otlp import (
+    CUMULATIVE,
+    DURATION,
+    OLD_DURATION,
+    RECEIVED,
+    SENT,
+    consumer_update,
+    encode,
+    export,
+    joined,
+    logs,
+    metric,
+    point,
+    startup,
+)
 from support.server import running
 from weighbridge.app.build import dialects
 from weighbridge.app.config import load
 from weighbridge.domain.errors import BusyError, DiskFullError
 from weighbridge.metering.intake import Intake
+from weighbridge.model import Endpoint
 from weighbridge.sources.otlp import json as json_reader
+from weighbridge.sources.otlp import logs as logs_module
 from weighbridge.sources.otlp import protobuf as protobuf_reader
 from weighbridge.sources.otlp.decode import JSON, MEDIA_TYPES, PROTOBUF
 from weighbridge.sources.otlp.routes import MAX_BODY_BYTES
@@ -64,6 +80,10 @@ class Server:
         asked = {"from": "2025-12-14T00:00:00Z", "to": "2025-12-15T00:00:00Z", "window": "total", "app": 1, **query}
         rows = self.admin.get("/api/v1/usage", params=asked).raise_for_status().json()["data"]
         return [(row["requests"], row["bytes_in"], row["bytes_out"]) for row in rows]
+
+    def passed_over(self, what):
+        registry = self.application.services.metrics.registry
+        return registry.get_sample_value("weighbridge_passed_over_total", {"source": "otlp", "what": what}) or 0
 
 
 @contextmanager
@@ -193,6 +213,87 @@ def test_spans_and_logs_are_taken_and_do_not_count(fresh, signal, media_type):
     assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, EMPTY[media_type], media_type)
     assert fresh.usage() == [(0, 0, 0)]
     assert fresh.application.services.journal.mark().position == 0
+
+
+EVENTS = logs(
+    startup(("GET", "/items/{id}"), framework="fastapi"), consumer_update(identifier="alice", name="Alice A.", group="gold"),
+    consumer_update(identifier="bob", group="x" * 300),
+)
+
+
+@both
+def test_what_the_events_among_logs_say_is_answered_by_the_vendors_endpoints(fresh, media_type):
+    body = encode(EVENTS, media_type)
+    answer = fresh.post(gzip.compress(body), media_type, "logs", **{"Content-Encoding": "gzip"})
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, EMPTY[media_type], media_type)
+    consumers = fresh.admin.get("/v1/apps/1/consumers").raise_for_status().json()["data"]
+    told = [(each["identifier"], each["name"], each["group"] and each["group"]["name"]) for each in consumers]
+    assert sorted(told) == [("alice", "Alice A.", "gold"), ("bob", "bob", None)]
+    apps = fresh.admin.get("/v1/apps").raise_for_status().json()["data"]
+    assert {each["id"]: each["framework"] for each in apps} == {1: "fastapi", 2: "unknown", 3: "unknown"}
+    view = fresh.application.services.catalog.view()
+    assert (list(view.endpoints_of[1]), list(view.environments_of[1])) == ([Endpoint("GET", "/items/{id}")], ["prod"])
+    assert fresh.passed_over("name") == 1
+    assert fresh.application.services.journal.mark().position == 0
+
+
+def test_the_environment_of_logs_is_what_the_client_says_beside_them(fresh):
+    assert fresh.post(encode(EVENTS, PROTOBUF), signal="logs", **{"Apitally-Env": "staging"}).status_code == 200
+    assert list(fresh.application.services.catalog.view().environments_of[1]) == ["staging"]
+
+
+def test_events_that_tell_nothing_new_write_nothing(fresh):
+    body = encode(EVENTS, PROTOBUF)
+    catalog = fresh.application.services.catalog
+    versions = []
+    for _ in range(2):
+        assert fresh.post(body, signal="logs").status_code == 200
+        versions.append(catalog.view().version)
+    assert versions[0] == versions[1]
+    assert fresh.post(encode(logs(consumer_update(identifier="bob", name="Bob")), JSON), JSON, "logs").status_code == 200
+    assert catalog.view().version > versions[1]
+    assert {each.identifier: (each.name, each.group) for each in catalog.view().consumers.values()} == {
+        "alice": ("Alice A.", "gold"), "bob": ("Bob", None)}
+
+
+@pytest.mark.parametrize(("media_type", "body"), [
+    (PROTOBUF, b"\x0a\x18" + b"apitally.consumer.update"), (PROTOBUF, b"\x0a\x14" + b"apitally.app.startup"),
+    (JSON, b'{"resourceLogs":7}'), (JSON, b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":7}]}]}]}'),
+    (JSON, b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"apitally.app.startup","body":[]}]}]}]}'),
+])
+def test_logs_that_are_of_no_use_are_taken_and_passed_over(server, media_type, body):
+    before = server.passed_over("body")
+    answer = server.post(body, media_type, "logs")
+    assert (answer.status_code, answer.content) == (200, EMPTY[media_type])
+    assert server.passed_over("body") == before + 1
+
+
+def test_logs_with_too_many_events_are_taken_and_passed_over(server, monkeypatch):
+    monkeypatch.setattr(logs_module, "MAX_EVENTS", 2)
+    before = server.passed_over("body")
+    assert server.post(encode(EVENTS, PROTOBUF), signal="logs").status_code == 200
+    assert server.passed_over("body") == before + 1
+    assert 1 not in server.application.services.catalog.view().consumers_of
+
+
+@both
+def test_names_come_again_after_a_fault_of_ours(fresh, media_type, monkeypatch):
+    def fail(*_):
+        raise DiskFullError("/var/secret is full")
+
+    body = encode(EVENTS, media_type)
+    with monkeypatch.context() as patch:
+        patch.setattr(fresh.application.services.catalog, "describe_consumers", fail)
+        answer = fresh.post(body, media_type, "logs")
+    assert (answer.status_code, complaint(answer)[0]) == (503, 14)
+    assert fresh.post(body, media_type, "logs").status_code == 200
+    assert set(fresh.application.services.catalog.view().consumers_of[1]) == {"alice", "bob"}
+
+
+def test_a_token_names_consumers_of_its_own_app_only(fresh):
+    assert fresh.post(encode(EVENTS, PROTOBUF), signal="logs", token=fresh.make_token(2)).status_code == 200
+    view = fresh.application.services.catalog.view()
+    assert {app for app, known in view.consumers_of.items() if known} == {2}
 
 
 @both

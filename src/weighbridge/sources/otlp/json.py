@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from weighbridge.sources.otlp.logs import EVENTS, Record
 from weighbridge.sources.otlp.metrics import (
     COUNTED,
     MAX_ATTRIBUTES,
@@ -118,22 +119,51 @@ class _Export(msgspec.Struct, rename="camel", gc=False):
     resource_metrics: list[_ResourceMetrics] | None = None
 
 
+class _LogRecord(msgspec.Struct, rename="camel", gc=False):
+    event_name: str | None = None
+    body: msgspec.Raw = msgspec.Raw(b"null")  # what others say is none of our business
+
+
+class _ScopeLogs(msgspec.Struct, rename="camel", gc=False):
+    log_records: list[_LogRecord] | None = None
+
+
+class _ResourceLogs(msgspec.Struct, rename="camel", gc=False):
+    resource: _Described | None = None
+    scope_logs: list[_ScopeLogs] | None = None
+
+
+class _LogsExport(msgspec.Struct, rename="camel", gc=False):
+    resource_logs: list[_ResourceLogs] | None = None
+
+
 class _Anything(msgspec.Struct):
     """An object of which nothing is kept."""
 
 
 _export = msgspec.json.Decoder(_Export, strict=False)
+_logs = msgspec.json.Decoder(_LogsExport, strict=False)
+_body = msgspec.json.Decoder(_Value | None, strict=False)
 _anything = msgspec.json.Decoder(_Anything)
 
 
 def read_metrics(body: bytes) -> list[Metric]:
     """The metrics that count. UnreadableError, TooManyError."""
-    if body.count(b"{") > MAX_OBJECTS:
-        raise TooManyError(f"the body has more than {MAX_OBJECTS:,} objects; send it in several requests")
+    _check_objects(body)
     metrics = [metric for each in _decode(_export, body).resource_metrics or () for metric in _read_resource(each)]
     if sum(len(metric.points) for metric in metrics) > MAX_POINTS:
         raise TooManyError(f"more than {MAX_POINTS:,} data points; send them in several requests")
     return metrics
+
+
+def read_logs(body: bytes) -> Iterator[Record]:
+    """The records of EVENTS, decoded one by one. UnreadableError, TooManyError."""
+    _check_objects(body)
+    for told in _decode(_logs, body).resource_logs or ():
+        resource = _resource(told.resource)
+        for record in (record for scope in told.scope_logs or () for record in scope.log_records or ()):
+            if record.event_name in EVENTS:
+                yield Record(resource, record.event_name, _value(_decode(_body, record.body), 0))
 
 
 def check_message(body: bytes) -> None:
@@ -141,7 +171,12 @@ def check_message(body: bytes) -> None:
     _decode(_anything, body)
 
 
-def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
+def _check_objects(body: bytes) -> None:
+    if body.count(b"{") > MAX_OBJECTS:
+        raise TooManyError(f"the body has more than {MAX_OBJECTS:,} objects; send it in several requests")
+
+
+def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes | msgspec.Raw) -> Decoded:
     try:
         return decoder.decode(body)
     except (msgspec.DecodeError, ValueError) as error:  # ValueError: also no UTF-8, or an integer of thousands of digits
@@ -151,13 +186,17 @@ def _decode(decoder: msgspec.json.Decoder[Decoded], body: bytes) -> Decoded:
 
 
 def _read_resource(told: _ResourceMetrics) -> Iterator[Metric]:
-    resource = Resource(_attributes(told.resource.attributes) if told.resource is not None else {})
+    resource = _resource(told.resource)
     for each in told.scope_metrics or ():
         scope = each.scope or _Scope()
         origin = Origin(resource, _attributes(scope.attributes), scope.name or "", scope.version or "")
         for metric in each.metrics or ():
             if metric.name is not None and metric.name in COUNTED:
                 yield from _read_metric(metric, metric.name, origin)
+
+
+def _resource(told: _Described | None) -> Resource:
+    return Resource(_attributes(told.attributes) if told is not None else {})
 
 
 def _read_metric(told: _Metric, name: str, origin: Origin) -> Iterator[Metric]:

@@ -2,7 +2,7 @@
 
 The outer messages are walked, so that what does not count is never parsed and what does is parsed in small parts. Several
 exports back to back are one: that is what concatenation means in protobuf, for messages that are in several pieces, too.
-Source: opentelemetry/proto/metrics/v1/metrics.proto.
+Source: opentelemetry/proto/metrics/v1/metrics.proto, and logs/v1/logs.proto.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     ExponentialHistogramDataPoint,
     HistogramDataPoint,
@@ -19,6 +19,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource as ResourceMessage
 
+from weighbridge.sources.otlp.logs import EVENTS, Record
 from weighbridge.sources.otlp.metrics import (
     COUNTED,
     MAX_ATTRIBUTES,
@@ -52,6 +53,11 @@ _RESOURCE, _SCOPE_METRICS = 1, 2
 _SCOPE, _METRIC = 1, 2
 _NAME, _UNIT = 1, 3
 _POINT, _TEMPORALITY, _IS_MONOTONIC = 1, 2, 3
+_RESOURCE_LOGS = 1
+_SCOPE_LOGS = 2
+_LOG_RECORD = 2
+_BODY, _EVENT_NAME = 5, 12
+_STRING_VALUE = 1
 _NO_VALUE = 1  # bit of a point's flags
 
 _DATA: dict[int, tuple[Kind, Any]] = {
@@ -62,6 +68,7 @@ _DATA: dict[int, tuple[Kind, Any]] = {
     11: (Kind.SUMMARY, NumberDataPoint),  # never read, only numbered
 }
 _NAMES = {name.encode(): name for name in COUNTED}
+_EVENTS = {name.encode(): name for name in EVENTS}
 
 
 def read_metrics(body: bytes) -> list[Metric]:
@@ -89,10 +96,14 @@ def _read_resource(walk: Walk, span: Span) -> Iterator[Metric]:
         if not makes:
             continue
         if resource is None:
-            described = _parse(ResourceMessage, _joined(walk.body, parts[_RESOURCE]))
-            resource = Resource(None if described is None else _attributes(walk, described.attributes))
+            resource = _resource(walk, parts[_RESOURCE])
         origin = _origin(walk, resource, _parse(InstrumentationScope, _joined(walk.body, inner[_SCOPE])))
         yield from (make(origin) for make in makes)
+
+
+def _resource(walk: Walk, spans: Sequence[Span]) -> Resource:
+    described = _parse(ResourceMessage, _joined(walk.body, spans))
+    return Resource(None if described is None else _attributes(walk, described.attributes))
 
 
 def _origin(walk: Walk, resource: Resource, scope: Any) -> Origin:  # noqa: ANN401  a message, of which there are no types
@@ -165,6 +176,41 @@ def _read_point(walk: Walk, kind: Kind, message: Any, span: Span) -> Point:  # n
         attributes=_attributes(walk, point.attributes),
         is_absent=bool(point.flags & _NO_VALUE),
     )
+
+
+def read_logs(body: bytes) -> Iterator[Record]:
+    """The records of EVENTS, decoded one by one. UnreadableError, TooManyError."""
+    if not any(name in body for name in _EVENTS):
+        return  # of most exports there is nothing to read
+    walk = Walk(body)
+    for number, at, past in walk.fields(0, len(body)):
+        if number == _RESOURCE_LOGS and past != NUMBER:
+            yield from _read_records(walk, (at, past))
+
+
+def _read_records(walk: Walk, span: Span) -> Iterator[Record]:
+    """The records that are read of one resource, which is parsed only if there is any."""
+    parts = _spans(walk, span, (_RESOURCE, _SCOPE_LOGS))
+    resource: Resource | None = None
+    for number, at, past in (told for scope_span in parts[_SCOPE_LOGS] for told in walk.fields(*scope_span)):
+        if number != _LOG_RECORD or past == NUMBER:
+            continue
+        record = _spans(walk, (at, past), (_BODY, _EVENT_NAME))
+        event = _EVENTS.get(_joined(walk.body, record[_EVENT_NAME][-1:]))  # of several texts the last one holds
+        if event is not None:
+            resource = resource or _resource(walk, parts[_RESOURCE])
+            yield Record(resource, event, _read_body(walk, record[_BODY]))
+
+
+def _read_body(walk: Walk, spans: Sequence[Span]) -> Value:
+    """A record's body. A text may be as long as it likes: a start's has the OpenAPI document of its app in it."""
+    text: Span | None = None
+    for number, at, past in (told for span in spans for told in walk.fields(*span)):
+        if number != _STRING_VALUE or past == NUMBER:
+            told = _parse(AnyValue, _joined(walk.body, spans))
+            return None if told is None else _value(walk, told, 0)
+        text = (at, past)
+    return None if text is None else _text(walk.body[slice(*text)])
 
 
 def _spans(walk: Walk, span: Span, numbers: tuple[int, ...]) -> dict[int, list[Span]]:

@@ -1,11 +1,14 @@
-"""OTLP over HTTP: POST /v1/metrics, which counts, and /v1/traces and /v1/logs, which are taken and thrown away.
+"""OTLP over HTTP: POST /v1/metrics, which counts, /v1/logs, which names, and /v1/traces, which is taken and thrown away.
 
-Spans are sampled and logs are words: traffic comes from metrics alone.
+Spans are sampled and logs are words: traffic comes from metrics alone. Two events among the logs of apitally's clients say
+what consumers are called and what the app is made of; those are read.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from hashlib import blake2b, sha256
 from typing import TYPE_CHECKING, Any
@@ -18,7 +21,8 @@ from weighbridge.measurement import RejectReason
 from weighbridge.metering.messages import Message
 from weighbridge.metering.subjects import Sender
 from weighbridge.sources.otlp.answers import STATUS, TAKEN, answer_export, media_type_of, refuse
-from weighbridge.sources.otlp.decode import JSON, MEDIA_TYPES, PROTOBUF, check_export, read_metrics
+from weighbridge.sources.otlp.decode import JSON, MEDIA_TYPES, PROTOBUF, check_export, read_logs, read_metrics
+from weighbridge.sources.otlp.logs import News, news_of
 from weighbridge.sources.otlp.metrics import TooManyError, UnreadableError
 from weighbridge.sources.otlp.series import figures_of, without_starts
 
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
     from weighbridge.http.route import Answer, Call
     from weighbridge.measurement import Receipt
     from weighbridge.model import App, WriteToken
+    from weighbridge.ports import Catalog
     from weighbridge.sources.otlp.series import Told
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -52,8 +57,24 @@ def post_metrics(call: Call) -> Answer:
     return answer_export(media_type, told.refusals.points, told.refusals.sentence())
 
 
-def post_other(call: Call) -> Answer:
-    """Takes an export of spans or logs, of which nothing is kept. UnreadableBodyError, TooLargeError."""
+def post_logs(call: Call) -> Answer:
+    """Takes an export of logs; what its events say is in the catalog. UnreadableBodyError, TooLargeError; StorageError."""
+    _, app = _authenticate(call)
+    media_type = _check(call)
+    news = _read_news(call, media_type)
+    for what, count in news.passed_over.items():
+        call.services.metrics.passed_over.labels("otlp", what).inc(count)
+    _enter(call.services.catalog, app.id, news)
+    return answer_export(media_type)
+
+
+def post_traces(call: Call) -> Answer:
+    """Takes an export of spans, of which nothing is kept. UnreadableBodyError, TooLargeError."""
+    return answer_export(_check(call))
+
+
+def _check(call: Call) -> str:
+    """The media type of a body that is a message of it, as far as its outermost level tells."""
     media_type = _media_type(call)
     try:
         check_export(call.body, media_type)
@@ -61,7 +82,27 @@ def post_other(call: Call) -> Answer:
         raise _unreadable(error) from error
     except TooManyError as error:
         raise TooLargeError(str(error)) from error
-    return answer_export(media_type)
+    return media_type
+
+
+def _read_news(call: Call, media_type: str) -> News:
+    """What the events of a body say. Below its outermost level nothing has to be right: it is passed over as a whole then."""
+    try:
+        with _turn(call.body):
+            return news_of(read_logs(call.body, media_type), _environment(call))
+    except (UnreadableError, TooManyError):
+        return News(passed_over=Counter(body=1))
+
+
+def _enter(catalog: Catalog, app: int, news: News) -> None:
+    """Blocks until the disk has it; nothing is written if the catalog knows all of it. StorageError."""
+    for environment in news.environments:
+        catalog.enter_environment(app, environment)
+    if news.framework is not None:
+        catalog.describe_app(app, news.framework)
+    catalog.enter_endpoints(app, list(news.endpoints))
+    if news.consumers:
+        catalog.describe_consumers(app, news.consumers)
 
 
 def _authenticate(call: Call) -> tuple[WriteToken, App]:
@@ -83,16 +124,23 @@ def _media_type(call: Call) -> str:
 
 def _read(call: Call, media_type: str, app: App) -> Told:
     """The figures of the body, and what of it cannot be counted. UnreadableBodyError, TooLargeError."""
-    environment = call.headers.get("apitally-env", "").strip() or None
     try:
-        if len(call.body) <= LARGE_BODY_BYTES:
-            return figures_of(read_metrics(call.body, media_type), f"app/{app.id}", environment)
-        with _large_bodies:
-            return figures_of(read_metrics(call.body, media_type), f"app/{app.id}", environment)
+        with _turn(call.body):
+            return figures_of(read_metrics(call.body, media_type), f"app/{app.id}", _environment(call))
     except UnreadableError as error:
         raise _unreadable(error) from error
     except TooManyError as error:
         raise TooLargeError(str(error)) from error
+
+
+def _environment(call: Call) -> str | None:
+    """What the client says beside the body."""
+    return call.headers.get("apitally-env", "").strip() or None
+
+
+def _turn(body: bytes) -> AbstractContextManager[object]:
+    """Held while a body is decoded: large ones wait for each other."""
+    return _large_bodies if len(body) > LARGE_BODY_BYTES else nullcontext()
 
 
 def _unreadable(error: UnreadableError) -> UnreadableBodyError:
@@ -144,24 +192,32 @@ _EXAMPLE_METRIC = {
     "unit": "By",
     "histogram": {"aggregationTemporality": 1, "dataPoints": [_EXAMPLE_POINT]},
 }
+_EXAMPLE_RECORD = {
+    "eventName": "apitally.consumer.update",
+    "body": {"kvlistValue": {"values": [
+        {"key": "identifier", "value": {"stringValue": "alice"}},
+        {"key": "name", "value": {"stringValue": "Alice"}},
+        {"key": "group", "value": {"stringValue": "staff"}},
+    ]}},
+}
+_HANDLERS = {"metrics": post_metrics, "logs": post_logs, "traces": post_traces}
 _EXAMPLES: dict[str, dict[str, Any]] = {
     "metrics": {"resourceMetrics": [{"scopeMetrics": [{"metrics": [_EXAMPLE_METRIC]}]}]},
     "traces": {"resourceSpans": []},
-    "logs": {"resourceLogs": []},
+    "logs": {"resourceLogs": [{"scopeLogs": [{"logRecords": [_EXAMPLE_RECORD]}]}]},
 }
 
 
 def _route(signal: str, summary: str, description: str) -> Route:
-    is_counted = signal == "metrics"
     return Route(
         method="POST",
         path=f"/v1/{signal}",
         name=f"otlp_{signal}",
         summary=summary,
         description=f"{description} {_AUTH}",
-        handler=post_metrics if is_counted else post_other,
+        handler=_HANDLERS[signal],
         scope=None,
-        params=(_ENVIRONMENT,) if is_counted else (),
+        params=() if signal == "traces" else (_ENVIRONMENT,),
         body=Documented(
             f"An export of {signal} (OTLP), gzip or zstd if you like",
             {JSON: {"type": "object"}, PROTOBUF: _PROTOBUF_BODY},
@@ -185,7 +241,13 @@ OTLP = Dialect(
             " same token counts once.",
         ),
         _route("traces", "Send OpenTelemetry spans", "Taken and thrown away: spans are sampled, so nothing counts from them."),
-        _route("logs", "Send OpenTelemetry logs", "Taken and thrown away: nothing counts from them."),
+        _route(
+            "logs",
+            "Send OpenTelemetry logs",
+            "Two events of apitally's clients are read: apitally.consumer.update says what a consumer is called, and"
+            " apitally.app.startup what the app runs on and which endpoints it has. All else is taken and thrown away, and"
+            " nothing counts from logs.",
+        ),
     ),
     refuse=refuse,
     error_content=STATUS,

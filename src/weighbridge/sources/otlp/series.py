@@ -21,7 +21,7 @@ from weighbridge.sources.otlp.metrics import MAX_ATTRIBUTES, Kind, Temporality, 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from weighbridge.sources.otlp.metrics import Attributes, Metric, Origin, Point, Value
+    from weighbridge.sources.otlp.metrics import Attributes, Metric, Point, Value
 
 DEFAULT_ENVIRONMENT = "default"
 REASONS_TOLD = 5
@@ -118,7 +118,7 @@ class _Telling:
         if reason is not None:
             self._told.refusals.add(f"{metric.name}: {reason}", len(metric.points))
             return
-        environment = self._environment or _environment(metric.origin)
+        environment = self._environment or environment_of(metric.origin.resource.attributes or {})
         for point in metric.points:
             if point.is_absent:
                 continue
@@ -233,8 +233,9 @@ def _place(attributes: Attributes, environment: str) -> _Place:
     return environment, _text(attributes, _CONSUMER_NAMES), method and method.upper(), path
 
 
-def _environment(origin: Origin) -> str:
-    return _text(origin.resource.attributes or {}, _ENVIRONMENT_NAMES) or DEFAULT_ENVIRONMENT
+def environment_of(resource: Attributes) -> str:
+    """The environment that a resource with these attributes is in."""
+    return _text(resource, _ENVIRONMENT_NAMES) or DEFAULT_ENVIRONMENT
 
 
 def _text(attributes: Attributes, names: tuple[str, ...]) -> str | None:
