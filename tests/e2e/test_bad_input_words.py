@@ -222,13 +222,13 @@ def test_bodies(  # noqa: PLR0917  a row of the table
     ("encoding", "body", "status", "words"),
     [
         ("gzip", b"x", 400, ["cut off"]),
-        ("gzip", gzip.compress(b"{}")[:-3], 400, ["cut off"]),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-3], 400, ["cut off"]),
         ("gzip", b"not gzip at all", 400, ["damaged", "gzip"]),
         ("gzip", b"", 400, ["empty", "gzip"]),
         ("zstd", b"not zstd at all", 400, ["damaged", "zstd"]),
         ("br", b"x", 415, ["'br'", "gzip, zstd or none"]),
         ("gzip, zstd", b"x", 415, ["'gzip, zstd'", "gzip, zstd or none"]),
-        ("gzip", gzip.compress(b" " * (16 * 1024 * 1024 + 1)), 413, ["16777216 bytes (decoded)"]),
+        ("gzip", gzip.compress(b" " * (16 * 1024 * 1024 + 1), mtime=0), 413, ["16777216 bytes (decoded)"]),
     ],
 )
 def test_encodings(site: Site, encoding: str, body: bytes, status: int, words: list[str]) -> None:

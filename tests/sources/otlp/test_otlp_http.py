@@ -306,7 +306,7 @@ def test_garbage_is_400(server, signal, media_type):
     assert message.startswith("the body cannot be parsed, nothing of it was kept")
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"\x0a\x00")[:-9], b""])
+@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"\x0a\x00", mtime=0)[:-9], b""])
 def test_a_damaged_encoding_is_400(server, body):
     answer = server.post(body, **{"Content-Encoding": "gzip"})
     assert answer.status_code == 400
