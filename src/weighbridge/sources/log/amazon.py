@@ -70,7 +70,7 @@ class AlbFormat:
             read_amount(get["received_bytes"], "received_bytes"),
             read_amount(get["sent_bytes"], "sent_bytes"),
             names,
-            ("", "", self.value(get["request"]) if self._request else ""),
+            ("", "", get["request"] if self._request else ""),
         )
 
     def plan(self, sample: str) -> Plan | None:
@@ -87,7 +87,7 @@ class AlbFormat:
             bytes_in=get["received_bytes"],
             bytes_out=get["sent_bytes"],
             names=tuple("''" if at is None or at >= count else f"c{at}" for at in self._names),
-            request=("''", "''", get["request"] if self._request else "''"),
+            request=("''", "''", get["request"]) if self._request else None,
         )
 
     def value(self, text: str | None) -> str:
@@ -142,7 +142,7 @@ class CloudFrontFormat:
         get = {name: values[at] for name, at in self._at.items()}
         names = tuple(self.value(get.get(name)) for name in self._names)
         request = ("cs-method", "cs-uri-stem") if self._wanted.request else ()
-        method, uri = (self.value(get.get(name)) for name in request) if request else ("", "")
+        method, uri = (get.get(name, "") for name in request) if request else ("", "")
         return Line(
             " ".join(get[name] for name in self._time) + self._zone(),
             read_amount(get[self._in], self._in) if self._in else None,
@@ -161,7 +161,6 @@ class CloudFrontFormat:
         if shape is None:
             return None
         get = {name: f"c{at}" for name, at in self._at.items()}
-        request = ("cs-method", "cs-uri-stem") if self._wanted.request else ("", "")
         return Plan(
             reader=csv_reader(self._count, "\t", ""),
             time=(*(get[name] for name in self._time), *(("'Z'",) if self._zone() else ())),
@@ -169,7 +168,7 @@ class CloudFrontFormat:
             bytes_in=get[self._in] if self._in else None,
             bytes_out=get[self._out] if self._out else None,
             names=tuple(get.get(name, "''") for name in self._names),
-            request=(get.get(request[0], "''"), get.get(request[1], "''"), "''"),
+            request=(get.get("cs-method", "''"), get.get("cs-uri-stem", "''"), "''") if self._wanted.request else None,
         )
 
     def value(self, text: str | None) -> str:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final
 from weighbridge.sources.log.amazon import CloudFrontFormat
 from weighbridge.sources.log.formats import make_format
 from weighbridge.sources.log.groups import DisagreementError, Grouping
-from weighbridge.sources.log.lines import MAX_LINE
+from weighbridge.sources.log.lines import MAX_LINE, NO_REQUEST
 from weighbridge.sources.log.rules import BadLineError, Rules
 from weighbridge.sources.log.settings import check_settings
 from weighbridge.sources.log.sieve import Sieved, sieve
+from weighbridge.sources.log.sights import KEPT_CHARACTERS, Sights
 from weighbridge.sources.log.tally import Chunk, Sum, Tally
 from weighbridge.sources.log.times import find_slot
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from weighbridge.sources.log.groups import Group
-    from weighbridge.sources.log.lines import Format, Line
+    from weighbridge.sources.log.lines import Format, Line, Request
     from weighbridge.sources.log.rules import Place, Sight
     from weighbridge.sources.log.settings import LogSettings
 
@@ -34,15 +35,13 @@ __all__ = ["CHUNK_BYTES", "Chunk", "LogReader", "Sum"]
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024
 """Bytes to read at once: with less, what a question costs DuckDB before its first line weighs; more gains nothing."""
-SLOW_BYTES: Final = 64 * 1024
-"""Up to here lines are read one by one: some 400 of them cost no more than a question."""
+SLOW_BYTES: Final = 32 * 1024
+"""Up to here lines are read one by one: some 200 of them cost no more than a question."""
 PARTS: Final = 8
 """Into how many parts lines are cut that DuckDB disagrees about."""
 
-SIGHTS_KEPT: Final = 32_768
-"""Requests that are remembered with what matters of them: paths come again and again. At most some 15 MB, since …"""
-SIGHT_CHARACTERS: Final = 200
-"""… longer ones are looked at anew."""
+PLACES_KEPT: Final = 8192
+"""Places that are remembered by what matters of a request and by names: at most some 5 MB, since those are short."""
 
 _WHITE = b" \t\r\v\f"
 
@@ -59,7 +58,8 @@ class LogReader:
         self._rules = Rules(settings)
         self._format: Format = make_format(settings, self._rules)
         self._grouping: Grouping | None = None
-        self._see = lru_cache(SIGHTS_KEPT)(self._see_anew)
+        self._sights = Sights(self._see)
+        self._places = lru_cache(PLACES_KEPT)(self._rules.place)
         self._header = ""
         self.header = header
 
@@ -130,28 +130,27 @@ class LogReader:
 
     def _group(self, data: bytes, lines: int) -> list[tuple[Group, Place | None]]:
         """The groups of the lines, and where they belong. DisagreementError or BadLineError: a line differs."""
-        rules, value = self._rules, self._format.value
+        value = self._format.value
         plan = self._format.plan(_text_of(data[: data.find(b"\n") + 1 or len(data)]))
         if plan is None:
             raise DisagreementError
-        numbers: dict[Sight, int] = {rules.see("", "", ""): 0}
-
-        def number(*request: str) -> int:
-            short = sum(map(len, request)) <= SIGHT_CHARACTERS
-            return numbers.setdefault((self._see if short else self._see_anew)(*request), len(numbers))
-
         if self._grouping is None:
             self._grouping = Grouping()
-        groups = self._grouping.group(data, lines, plan, number)
-        sights = list(numbers)
+        groups = self._grouping.group(data, lines, plan, self._sights.number)
+        nothing = self._see(NO_REQUEST)
         return [
-            (group, rules.place(sights[group.request], tuple(value(name) for name in group.names))) for group in groups
+            (group, self._find_place(self._sights[group.request] if plan.request else nothing, tuple(map(value, group.names))))
+            for group in groups
         ]
 
-    def _see_anew(self, method: str, target: str, line: str) -> Sight:
-        """What matters of a request as DuckDB has it."""
-        unescape = self._format.unescape
-        return self._rules.see(unescape(method), unescape(target), unescape(line))
+    def _find_place(self, sight: Sight, values: tuple[str, ...]) -> Place | None:
+        is_short = len(sight.path) + sum(map(len, values)) <= KEPT_CHARACTERS
+        return (self._places if is_short else self._rules.place)(sight, values)
+
+    def _see(self, request: Request) -> Sight:
+        """What matters of a request, told by texts as they stand in a line."""
+        method, target, line = map(self._format.unescape, request)
+        return self._rules.see(method, target, line)
 
     def _take_slowly(self, data: bytes, offset: int, tally: Tally) -> None:
         """Lines are counted one by one."""
@@ -166,7 +165,7 @@ class LogReader:
         try:
             told = self._read_line(line)
             slot_s = _slot_of(told.time)
-            place = self._rules.place(self._rules.see(*told.request), told.names)
+            place = self._find_place(self._sights.find(told.request), told.names)
         except BadLineError as error:
             tally.add_bad(offset, str(error), line)
         else:

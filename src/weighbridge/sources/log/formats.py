@@ -36,9 +36,18 @@ _OBJECTS = {"nginx-json": NGINX, "caddy": CADDY, "traefik": TRAEFIK, "envoy": EN
 
 
 def make_format(settings: LogSettings, rules: Rules) -> Format:
-    """The format of a log. InvalidInputError: it makes no sense, or does not tell what the rules ask for."""
+    """The format of a log. InvalidInputError: it makes no sense, or does not tell what the settings ask for."""
+    try:
+        return _make(settings, Wanted(rules.names, rules.wants_request(host_in_request=settings.format == "alb")))
+    except InvalidInputError as error:
+        where = rules.asked.get(error.where or "")
+        if where is None:
+            raise
+        raise InvalidInputError(f"{where}: {error.detail}", where=where) from error
+
+
+def _make(settings: LogSettings, wanted: Wanted) -> Format:
     name = settings.format
-    wanted = Wanted(rules.names, rules.wants_request(host_in_request=name == "alb"))
     if name in _TEXTS:
         return TextFormat(_TEXTS[name], wanted, f"format {name}")
     if name in _OBJECTS:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import duckdb
 import numpy as np
@@ -17,9 +17,9 @@ from weighbridge.measurement import MAX_AMOUNT
 from weighbridge.sources.log.times import find_slot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from weighbridge.sources.log.lines import Plan
+    from weighbridge.sources.log.lines import Plan, Request
 
 MEMORY: Final = "256MB"
 """What DuckDB may use for one chunk. One that needs more is read in parts."""
@@ -65,17 +65,16 @@ class Grouping:
         self._database.close()
         self._memory.close()
 
-    def group(self, data: bytes, lines: int, plan: Plan, number: Callable[[str, str, str], int]) -> list[Group]:
+    def group(self, data: bytes, lines: int, plan: Plan, number: Callable[[list[Request]], list[int]]) -> list[Group]:
         """The groups of all `lines` lines. DisagreementError: some line is not as planned.
 
-        `number` numbers requests (method, target, request line, as DuckDB has them) by what matters of them. Of targets
-        and request lines it is shown what stands before the query.
+        `number` numbers requests by what matters of them, each distinct one once. Of targets and request lines it is shown
+        what stands before the query.
         """
         self._memory.put(data)
-        asked = {name: sql for name, sql in zip(_REQUEST, plan.request, strict=True) if sql not in _NOTHING}
-        rows = _rows(plan, asked).replace("{path}", self._memory.path, 1)
+        rows = _rows(plan).replace("{path}", self._memory.path, 1)
         try:
-            groups = self._group_numbered(plan, rows, asked, number) if asked else self._group(plan, rows)
+            groups = self._group(plan, rows) if plan.request is None else self._group_numbered(plan, rows, number)
         except _UNREADABLE as error:
             raise DisagreementError from error
         if sum(group.requests for group in groups) != lines:
@@ -89,33 +88,30 @@ class Grouping:
         found = self._database.execute(_by_texts(plan, rows)).fetchall()
         return [_read_group(plan, shape.slot(row[:width]), row[width:], 0) for row in found]
 
-    def _group_numbered(
-        self, plan: Plan, rows: str, asked: Mapping[str, str], number: Callable[[str, str, str], int]
-    ) -> list[Group]:
+    def _group_numbered(self, plan: Plan, rows: str, number: Callable[[list[Request]], list[int]]) -> list[Group]:
         """The groups by slot and by the numbers of requests, which are looked up for each distinct text."""
         execute = self._database.execute
-        keys = _key_names(plan)
-        places = [list(asked).index(name) if name in asked else -1 for name in _REQUEST]
         try:
             execute(f"CREATE TEMP TABLE seen AS {rows}")
-            self._look_up("times", keys, lambda *texts: _slot_of(plan, texts))
-            self._look_up("asked", asked, lambda *texts: number(*(texts[at] if at >= 0 else "" for at in places)))
-            found = execute(_by_numbers(plan, keys, asked)).fetchall()
+            keys = _key_names(plan)
+            self._look_up("times", keys, keys, lambda found: [_slot_of(plan, texts) for texts in found])
+            told = _request_names(plan)
+            self._look_up("asked", told, [name if name in told else "''" for name in _REQUEST], number)
+            found = execute(_by_numbers(plan)).fetchall()
         finally:
             execute("DROP TABLE IF EXISTS seen; DROP TABLE IF EXISTS times; DROP TABLE IF EXISTS asked")
         return [_read_group(plan, row[0], row[2:], row[1]) for row in found]
 
-    def _look_up(self, table: str, columns: Iterable[str], find: Callable[..., int]) -> None:
-        """The table holds each distinct row of these columns of `seen`, with what was found for it as `{table}_id`."""
+    def _look_up(
+        self, table: str, columns: Sequence[str], shown: Sequence[str], find: Callable[[list[Any]], list[int]]
+    ) -> None:
+        """The table holds each distinct row of these columns of `seen`, with what `find` found for it as `{table}_id`."""
         names = ", ".join(columns)
         execute = self._database.execute
         execute(f"CREATE TEMP TABLE met AS SELECT DISTINCT {names} FROM seen")  # noqa: S608  names of columns
         try:
-            rows = execute(f"SELECT rowid, {names} FROM met").fetchall()  # noqa: S608  as above
-            ids = {  # noqa: F841  DuckDB finds it by its name
-                "met_id": np.fromiter((row[0] for row in rows), np.int64, len(rows)),
-                f"{table}_id": np.fromiter((find(*row[1:]) for row in rows), np.int64, len(rows)),
-            }
+            rows = execute(f"SELECT {', '.join(shown)} FROM met ORDER BY rowid").fetchall()  # noqa: S608  as above
+            ids = {"met_id": np.arange(len(rows)), f"{table}_id": np.array(find(rows), np.int64)}  # noqa: F841  found by name
             execute(f"CREATE TEMP TABLE {table} AS SELECT * FROM met JOIN ids ON met.rowid = met_id")  # noqa: S608  as above
         finally:
             execute("DROP TABLE met")
@@ -132,14 +128,22 @@ def _key_names(plan: Plan) -> list[str]:
     return [f"k{at}" for at in range(len(plan.shape.keys) or len(plan.time))]
 
 
-def _rows(plan: Plan, asked: Mapping[str, str]) -> str:
+def _request_names(plan: Plan) -> list[str]:
+    """What the format tells of a request, one thing at least."""
+    told = [name for name, sql in zip(_REQUEST, plan.request or (), strict=False) if sql not in _NOTHING]
+    return told or ["line"]
+
+
+def _rows(plan: Plan) -> str:
     """SQL for the rows: keys of the time (k0, k1), texts that rules want (n0, n1…), the request, amounts, and a check."""
     text = " || ' ' || ".join(plan.time)
     keys = [key.replace("{0}", text) for key in plan.shape.keys] or plan.time
     columns = [f"{key} AS k{at}" for at, key in enumerate(keys)]
     columns += [f"{name} AS n{at}" for at, name in enumerate(plan.names)]
-    parts = {name: sql if name == "method" else f"split_part({sql}, '?', 1)" for name, sql in asked.items()}
-    columns += [f"coalesce({sql}, '') AS {name}" for name, sql in parts.items()]
+    for name, sql in zip(_REQUEST, plan.request or (), strict=False):
+        if name in _request_names(plan):
+            text_before = sql if name == "method" else f"split_part({sql}, '?', 1)"
+            columns.append(f"coalesce({text_before}, '') AS {name}")
     checks = [plan.shape.good.replace("{0}", text), *plan.good]
     for name, amount in (("bytes_in", plan.bytes_in), ("bytes_out", plan.bytes_out)):
         if amount is None:
@@ -170,12 +174,13 @@ def _by_texts(plan: Plan, rows: str) -> str:
     """  # noqa: S608  names of columns, and SQL of ours
 
 
-def _by_numbers(plan: Plan, keys: Iterable[str], asked: Iterable[str]) -> str:
+def _by_numbers(plan: Plan) -> str:
     """SQL for the groups of what was looked up."""
     names = [f"n{at}" for at in range(len(plan.names))]
     return f"""
         SELECT {', '.join(['times_id', 'asked_id', *names])}, {_SUMS}, true
-        FROM seen JOIN times USING ({', '.join(keys)}) JOIN asked USING ({', '.join(asked)}) GROUP BY ALL
+        FROM seen JOIN times USING ({', '.join(_key_names(plan))}) JOIN asked USING ({', '.join(_request_names(plan))})
+        GROUP BY ALL
     """  # noqa: S608  names of columns, and SQL of ours
 
 

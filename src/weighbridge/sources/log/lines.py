@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias
 
 from weighbridge.measurement import MAX_AMOUNT
 from weighbridge.sources.log.rules import BadLineError
@@ -22,15 +22,19 @@ DIGITS: Final = 16
 
 _AMOUNT = re.compile(rf"[0-9]{{1,{DIGITS}}}")
 
+Request: TypeAlias = tuple[str, str, str]
+"""Method, target, and request line, as texts for `Format.unescape`; "" where there is none."""
+NO_REQUEST: Final[Request] = ("", "", "")
+
 
 class Line(NamedTuple):
-    """One line. `names`: the values that rules want, "" where there is none; `request`: method, target, request line."""
+    """One line. `names`: the values that rules want, "" where there is none."""
 
     time: str
     bytes_in: int | None
     bytes_out: int | None
     names: tuple[str, ...]
-    request: tuple[str, str, str]
+    request: Request
 
 
 class Wanted(NamedTuple):
@@ -44,8 +48,9 @@ class Wanted(NamedTuple):
 class Plan:
     """How DuckDB reads lines of a format, as SQL. `reader` has {path} where the bytes are to be found.
 
-    `time` is the text of the time, in parts with a space between. Amounts are texts, `None` where the format tells none;
-    `names` and `request` are texts that `Format.value` understands. `good` are conditions that each row must meet.
+    `time` is the text of the time, in parts with a space between. Amounts are texts, None where the format tells none;
+    `names` are texts for `Format.value`, `request` (None: nobody asks for it) such for `Format.unescape`. `good` are
+    conditions that each row must meet.
     """
 
     reader: str
@@ -54,7 +59,7 @@ class Plan:
     bytes_in: str | None
     bytes_out: str | None
     names: tuple[str, ...]
-    request: tuple[str, str, str]
+    request: Request | None
     good: tuple[str, ...] = ()
     may_lack_bytes: bool = False
 
@@ -89,7 +94,7 @@ def read_amount(text: str, what: str) -> int:
     if text == "-":
         return 0
     if not _AMOUNT.fullmatch(text) or int(text) > MAX_AMOUNT:
-        raise BadLineError(f"{what} is no number of bytes")
+        raise BadLineError(f"{what} {text[:32]!r} is no number of bytes")
     return int(text)
 
 

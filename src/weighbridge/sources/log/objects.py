@@ -33,7 +33,7 @@ Keys: TypeAlias = tuple[Key, ...]
 
 
 class Fields(NamedTuple):
-    """Keys by field. `is_request`: what marks a line as one about a request; others of the same log are bad."""
+    """Keys by field. `needs_bytes_out`: lines without are about something else than a request, and bad."""
 
     time: Keys
     method: Keys = ()
@@ -96,7 +96,12 @@ def find_fields(written: Mapping[str, str]) -> Fields:
         raise InvalidInputError('fields must say where the time stands, as in fields = {time = "ts"}', where="fields.time")
     for name, key in written.items():
         _check_key(key, f"fields.{name}")
-    return Fields(**{name: _keys(key) for name, key in written.items()})  # type: ignore[arg-type]
+    return Fields(**{name: _written(key) for name, key in written.items()})  # type: ignore[arg-type]
+
+
+def _written(key: str) -> Keys:
+    """Where a key of the settings may stand: its dots go into objects, or belong to it."""
+    return tuple(dict.fromkeys((tuple(key.split(".")), (key,))))
 
 
 def _check_key(key: str, where: str) -> None:
@@ -128,7 +133,7 @@ class JsonFormat:
     def _find_name(self, name: str, variables: Mapping[str, Keys] | None) -> Keys:
         if name == HOST:
             if not self._fields.host:
-                raise InvalidInputError("a rule asks for the host; say in fields where host stands", where="fields")
+                raise InvalidInputError("format tells no host; say in fields where host stands", where=HOST)
             return self._fields.host
         if variables is not None:
             if name[1:] not in variables:
@@ -137,7 +142,7 @@ class JsonFormat:
                 )
             return variables[name[1:]]
         _check_key(name[1:], name)
-        return _keys(name[1:])
+        return _written(name[1:])
 
     def read(self, line: str) -> Line:
         """What the line tells. BadLineError: it is no line of this format."""
@@ -173,7 +178,7 @@ class JsonFormat:
             bytes_in=amounts[0],
             bytes_out=amounts[1],
             names=names,
-            request=(method, path, request),
+            request=(method, path, request) if any(self._request) else None,
             good=(*columns.good, *((f"{amounts[1]} IS NOT NULL",) if fields.needs_bytes_out else ())),
             may_lack_bytes=True,
         )

@@ -51,7 +51,11 @@ class Place(NamedTuple):
 
 
 class Rules:
-    """The rules of one log. `names` are the values that they want of a line, in the order in which `place` takes them."""
+    """The rules of one log.
+
+    `names` are the values that they want of a line, in the order in which `place` takes them; `asked` says for each which
+    key of the settings asks for it.
+    """
 
     def __init__(self, settings: LogSettings) -> None:
         self._settings = settings
@@ -66,10 +70,8 @@ class Rules:
         self._asset_prefixes = sum({self._prefixes.bit(rule.prefix) for rule in assets if rule.prefix is not None})
         self._wants_request = bool(assets or settings.endpoints or len(self._prefixes))
         self._choose = lru_cache(CHOICES_KEPT)(self._find_rule)
-        written = (getattr(each, name) for each in (settings, *self._rules) for name in ("environment", "consumer"))
-        named = (text for text in written if text is not None and text.startswith("$"))
-        hosts = (HOST,) if self._hosts else ()
-        self.names: tuple[str, ...] = tuple(dict.fromkeys((*hosts, *self._fields, *named)))
+        self.asked = _find_asked(settings)
+        self.names = tuple(self.asked)
         self._at = {name: at for at, name in enumerate(self.names)}
 
     def wants_request(self, *, host_in_request: bool) -> bool:
@@ -125,6 +127,23 @@ class Rules:
                 continue
             return rule
         return None
+
+
+def _find_asked(settings: LogSettings) -> dict[str, str]:
+    """What lines are asked for: HOST, or a field with its $; and which key of the settings asks for it."""
+    asked: dict[str, str] = {}
+    for number, rule in enumerate(settings.rules):
+        if rule.host is not None:
+            asked.setdefault(HOST, f"rules[{number}].host")
+        if rule.field is not None:
+            asked.setdefault(rule.field, f"rules[{number}].field")
+    named = [("", settings), *((f"rules[{number}].", rule) for number, rule in enumerate(settings.rules))]
+    for prefix, each in named:
+        for key in ("environment", "consumer"):
+            text: str | None = getattr(each, key)
+            if text is not None and text.startswith("$"):
+                asked.setdefault(text, prefix + key)
+    return asked
 
 
 def _name(what: str, text: str, longest: int) -> str:

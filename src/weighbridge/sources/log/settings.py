@@ -89,7 +89,8 @@ def read_settings(table: Mapping[str, object]) -> LogSettings:
     except msgspec.ValidationError as error:
         said, _, place = str(error).partition(" - at `$")
         where = place.removesuffix("`").lstrip(".") or None
-        raise InvalidInputError(f"{said}; {_hint(said, where)}", where=where) from error
+        at = f"{where}: " if where else ""
+        raise InvalidInputError(f"{at}{said}; {_hint(said, where)}", where=where) from error
     check_settings(settings)
     return settings
 

@@ -19,7 +19,7 @@ from weighbridge.sources.log.rules import HOST, BadLineError
 from weighbridge.sources.log.times import find_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from weighbridge.sources.log.lines import Wanted
 
@@ -34,13 +34,14 @@ BYTES_IN: Final = ("request_length",)
 """Variables of nginx that tell the same, the most complete first."""
 
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))", re.ASCII)
-_WORD = r'(?:"((?:[^"\\]|\\.)*+)"|((?:[^" ][^ ]*+)?))'
+_WORD_QUOTED, _WORD_BARE = r'[^"\\]*+(?:\\.[^"\\]*+)*+', r'(?:[^" ][^ ]*+)?'
+WORD: Final = f'(?:"({_WORD_QUOTED})"|({_WORD_BARE}))'
+_WORD_PASSED = f'(?:"{_WORD_QUOTED}"|{_WORD_BARE})'
 _FORMAT_WORD = re.compile(r'"[^"]*"|\[[^\]" ]*\]|[^ "]+')
 _ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|(.))", re.DOTALL)
 _LETTERS = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
 _STATUS = re.compile(r"[0-9]{3}|-")
-_QUOTED = r'((?:[^"\\]|\\.)*+)'
-_LIST = r"([^ ]*+(?:(?<=,) [^ ]++| : [^ ]++)*+)"
+_LIST = r"[^ ]*+(?:(?<=,) [^ ]++| : [^ ]++)*+"
 """Several upstreams that were tried are written `a, b : c` (nginx ngx_http_upstream_module)."""
 
 
@@ -62,7 +63,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 @lru_cache(16)
 def _pattern_of_tokens(count: int) -> re.Pattern[str]:
-    return re.compile(" ".join([_WORD] * count), re.DOTALL)
+    return re.compile(" ".join([WORD] * count), re.DOTALL)
 
 
 def split_tokens(line: str, count: int, *, more: bool = False) -> list[str] | None:
@@ -118,40 +119,47 @@ def find_tokens(text: str) -> Tokens | None:
         at += 1
 
 
-def _find_pattern(text: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
-    """A pattern for lines of a log_format string, and the variable of each of its groups.
+def _token_pattern(tokens: Tokens, needed: Sequence[str]) -> tuple[re.Pattern[str], tuple[tuple[int, ...], ...]]:
+    """A pattern for lines of tokens, and for each needed variable the first groups of its tokens: in quotes, then bare."""
+    wanted = sorted({at for name in needed for at in tokens.places[name]})
+    words = [WORD if at in wanted else _WORD_PASSED for at in range(tokens.total)]
+    groups = {at: 2 * number for number, at in enumerate(wanted)}
+    return re.compile(" ".join(words), re.DOTALL), tuple(tuple(groups[at] for at in tokens.places[name]) for name in needed)
 
-    InvalidInputError: it has none, or two variables stand side by side, so that nobody can tell where the first one ends.
+
+def _find_pattern(text: str, needed: Sequence[str]) -> tuple[re.Pattern[str], tuple[int, ...]]:
+    """A pattern for lines of a log_format string, and the group of each needed variable.
+
+    InvalidInputError: two variables stand side by side, so that nobody can tell where the first one ends.
     """
     found = list(VARIABLE.finditer(text))
-    if not found:
-        raise InvalidInputError("format has no variable such as $remote_addr", where="format")
     ends = [*(variable.start() for variable in found[1:]), len(text)]
     parts = [re.escape(text[: found[0].start()])]
+    groups: dict[str, int] = {}
     for number, (variable, end) in enumerate(zip(found, ends, strict=True)):
-        behind = text[variable.end() : end]
-        before = text[variable.start() - 1 : variable.start()]
+        name, behind = variable[1] or variable[2], text[variable.end() : end]
         if not behind and number + 1 < len(found):
             raise InvalidInputError(
                 f"format has {variable[0]}{found[number + 1][0]} with nothing between; write a space there, in the server's "
                 "log_format too",
                 where="format",
             )
-        parts.append(_reach(variable[1] or variable[2], before, behind) + re.escape(behind))
-    names = tuple(variable[1] or variable[2] for variable in found)
-    return re.compile("".join(parts), re.DOTALL), names
+        is_caught = name in needed and groups.setdefault(name, len(groups)) == len(groups) - 1
+        reach = _reach(name, text[variable.start() - 1 : variable.start()], behind)
+        parts.append(f"{'(' if is_caught else '(?:'}{reach}){re.escape(behind)}")
+    return re.compile("".join(parts), re.DOTALL), tuple(groups[name] for name in needed)
 
 
 def _reach(name: str, before: str, behind: str) -> str:
     """A pattern for a variable, which ends where `behind` begins; nothing is tried twice."""
     if before == '"' and behind.startswith('"'):
-        return _QUOTED
+        return _WORD_QUOTED
     if not behind:
-        return "(.*+)"
+        return ".*+"
     if name.startswith("upstream_") and behind.startswith(" "):
         return _LIST
     first, rest = re.escape(behind[0]), re.escape(behind[1:])
-    return f"([^{first}]*+(?:{first}(?!{rest})[^{first}]*+)*+)" if rest else f"([^{first}]*+)"
+    return f"[^{first}]*+(?:{first}(?!{rest})[^{first}]*+)*+" if rest else f"[^{first}]*+"
 
 
 class TextFormat:
@@ -163,9 +171,7 @@ class TextFormat:
     nested = False
 
     def __init__(self, text: str, wanted: Wanted, label: str = "format") -> None:
-        self._pattern, self._groups = _find_pattern(text)
-        self._tokens = find_tokens(text)
-        known = dict.fromkeys(self._groups)
+        known = dict.fromkeys(found[1] or found[2] for found in VARIABLE.finditer(text))
         self._label = label
         time = first_of(TIMES, known)
         if time is None:
@@ -176,18 +182,20 @@ class TextFormat:
         self._status = first_of(("status",), known)
         self._names = tuple(self._find_name(name, known) for name in wanted.names)
         self._request = self._find_request(known) if wanted.request else ("", "", "")
-        needed = {name for name in (self._time, self._out, self._in, self._status, *self._names, *self._request) if name}
-        if self._tokens is not None and not needed <= set(self._tokens.places):
-            self._tokens = None
+        needed = dict.fromkeys((self._time, self._status, self._in, self._out, *self._names, *self._request))
+        self._needed = tuple(name for name in needed if name)
+        self._pattern, self._groups = _find_pattern(text, self._needed)
+        tokens = find_tokens(text)
+        self._tokens = tokens if tokens is not None and set(self._needed) <= set(tokens.places) else None
+        if self._tokens is not None:
+            self._token_pattern, self._token_groups = _token_pattern(self._tokens, self._needed)
 
     def _find_name(self, name: str, known: Mapping[str, object]) -> str:
         if name == HOST:
             host = first_of(HOSTS, known)
             if host is None:
                 raise InvalidInputError(
-                    f"{self._label} tells no host, which a rule asks for; add $host to the server's log_format, or drop "
-                    "host from the rules",
-                    where="rules",
+                    f"{self._label} tells no host; add $host to the server's log_format, and write that here", where=HOST
                 )
             return host
         if name.removeprefix("$") not in known:
@@ -207,33 +215,37 @@ class TextFormat:
 
     def read(self, line: str) -> Line:
         """What the line tells. BadLineError: it is no line of this format."""
-        get = self._find_values(line)
-        if self._status and not _STATUS.fullmatch(get(self._status)):
+        texts = self._find_texts(line)
+        if self._status and not _STATUS.fullmatch(texts[self._status]):
             raise BadLineError("status is no number of three digits")
-        method, uri, request = (self.value(get(name)) if name else "" for name in self._request)
+        method, uri, request = self._request
         return Line(
-            get(self._time),
-            read_amount(get(self._in), f"${self._in}") if self._in else None,
-            read_amount(get(self._out), f"${self._out}") if self._out else None,
-            tuple(self.value(get(name)) for name in self._names),
-            (method, uri, request),
+            texts[self._time],
+            read_amount(texts[self._in], self._in) if self._in else None,
+            read_amount(texts[self._out], self._out) if self._out else None,
+            tuple([unescape(texts[name]) for name in self._names]),
+            (texts.get(method, ""), texts.get(uri, ""), texts.get(request, "")),
         )
 
-    def _find_values(self, line: str) -> Callable[[str], str]:
-        """A function from the name of a variable to its text."""
-        if self._tokens is not None and (tokens := split_tokens(line, self._tokens.total)):
-            places = self._tokens.places
-            return lambda name: " ".join(tokens[at] for at in places[name])
+    def _find_texts(self, line: str) -> dict[str, str]:
+        """The text of each needed variable. BadLineError: it is no line of this format."""
+        if self._tokens is not None and (found := self._token_pattern.fullmatch(line)):
+            parts = found.groups()
+            texts = {}
+            for name, places in zip(self._needed, self._token_groups, strict=True):
+                words = [parts[at + 1] if parts[at] is None else parts[at] for at in places]
+                texts[name] = words[0] if len(words) == 1 else " ".join(words)
+            return texts
         found = self._pattern.fullmatch(line)
         if found is None:
             raise BadLineError(f"no line of {self._label}")
-        texts = found.groups()
-        return lambda name: texts[self._groups.index(name)]
+        parts = found.groups()
+        return {name: parts[at] for name, at in zip(self._needed, self._groups, strict=True)}
 
     def plan(self, sample: str) -> Plan | None:
         """How DuckDB reads lines like this one. None: it cannot, or the line is no such line."""
         tokens = self._tokens
-        if tokens is None or split_tokens(sample, tokens.total) is None:
+        if tokens is None or not self._token_pattern.fullmatch(sample):
             return None
         places = tokens.places
         shape = find_shape(self.read(sample).time)
@@ -248,7 +260,7 @@ class TextFormat:
             bytes_in=text[self._in] if self._in else None,
             bytes_out=text[self._out] if self._out else None,
             names=tuple(text[name] for name in self._names),
-            request=(text.get(method, "''"), text.get(uri, "''"), text.get(request, "''")),
+            request=(text.get(method, "''"), text.get(uri, "''"), text.get(request, "''")) if any(self._request) else None,
             good=(f"{text[self._status]} GLOB '[0-9][0-9][0-9]'",) if self._status else (),
         )
 
