@@ -37,7 +37,7 @@ SOURCE: Final = "log/import"
 """Source of all events of imported logs."""
 
 _SCHEMA = (Path(__file__).parent / "imports.sql").read_text("utf-8")
-_EDGES = "SELECT DISTINCT min(read_bytes, ?) FROM imports"
+_EDGES = "SELECT DISTINCT read_bytes FROM imports WHERE read_bytes < ?"
 _ALIKE = """SELECT number, start_bytes, read_bytes, tail, lines, header, base_bytes, chain FROM imports
             WHERE head = ? AND min(read_bytes, ?) = ?"""
 _INSERT = "INSERT INTO imports VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -114,7 +114,7 @@ class Imports:
             head = error.data
         with told(self._path):
             edges = [edge for (edge,) in self._connection.execute(_EDGES, (EDGE_BYTES,))]
-        found = [each for edge in edges if edge <= len(head) for each in self._alike(edge, digest(head[:edge]))]
+        found = [each for edge in (*edges, EDGE_BYTES) if edge <= len(head) for each in self._alike(edge, digest(head[:edge]))]
         for each in sorted(found, key=lambda each: -each.mark.offset):
             with suppress(UnfinishedError):
                 if compare(content, each.mark) is Verdict.SAME:
@@ -184,6 +184,7 @@ class FileImport:
             if is_rest and not with_rest:
                 return False
             mark = mark_behind(which.mark, portion.before, data)
+            self.content.sync()
             which = self._answer(self.imports.keep(self.name, replace(which, mark=mark)), data)
 
     def _read(self, mark: Mark) -> tuple[Portion, UnfinishedError | None]:

@@ -15,3 +15,4 @@ CREATE TABLE IF NOT EXISTS imports (
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS imports_by_head ON imports (head);
+CREATE INDEX IF NOT EXISTS imports_by_length ON imports (read_bytes);

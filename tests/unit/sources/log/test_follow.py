@@ -251,6 +251,17 @@ def test_a_full_outbox_lets_the_log_wait(followed, monkeypatch):
     assert followed.total() == 1000
 
 
+def test_lines_are_on_the_disk_before_they_count(followed, monkeypatch):
+    """A loss of power that shortens the log would make it another one, and every line of it would count again."""
+    steps = []
+    sync, enter = os.fdatasync, followed.place.enter
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: steps.append("sync") or sync(descriptor))
+    monkeypatch.setattr(followed.place, "enter", lambda *args: steps.append("enter") or enter(*args))
+    followed.append(*range(1000))
+    followed.poll()
+    assert steps == ["sync", "enter"] * len(followed.reader.chunks)
+
+
 def test_a_full_disk_lets_the_log_wait(followed, monkeypatch):
     followed.append(*range(10))
     enter = followed.place.enter
