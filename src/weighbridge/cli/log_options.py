@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from weighbridge.app.config import MAX_FILE_BYTES
-from weighbridge.cli.failures import WrongUsageError
+from weighbridge.cli.failures import CommandError, WrongUsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -88,13 +88,19 @@ def log_settings(path: Path, given: Mapping[str, Any]) -> LogSettings:
 
 
 def receipt_of(answer: Mapping[str, Any]) -> Receipt:
-    """The server's receipt as sources know it; codes that this version does not know stay as they are."""
+    """The server's receipt as sources know it; codes that this version does not know stay as they are.
+
+    CommandError: it is none, as where a proxy answers.
+    """
     from weighbridge.measurement import Receipt, Rejection  # noqa: PLC0415  as above
 
-    rejected = tuple(
-        Rejection(each["index"], each.get("id"), each["code"], each.get("detail", "")) for each in answer["rejected"]
-    )
-    return Receipt(answer["accepted"], answer["duplicates"], rejected)
+    try:
+        rejected = tuple(
+            Rejection(each["index"], each.get("id"), each["code"], each.get("detail", "")) for each in answer["rejected"]
+        )
+        return Receipt(int(answer["accepted"]), int(answer["duplicates"]), rejected)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CommandError("the server answered a batch with something that is no receipt") from error
 
 
 def _pair(written: str) -> tuple[str, str]:

@@ -256,6 +256,7 @@ class Follower:
         packed = packed_version(stream.candidate) if is_end and stream.content.is_packed else None
         header = self._reader.header if chunk else file.header
         moved = replace(file, name=name, mark=mark, lines=lines, header=header, is_done=is_end)
+        stream.content.sync()  # first: a mark behind the end of a file would make it another one
         stream.file = self._place.enter(moved, chunk, packed)
 
     def _show_bad(self, file: File, chunk: Chunk) -> None:

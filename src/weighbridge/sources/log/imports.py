@@ -37,13 +37,13 @@ SOURCE: Final = "log/import"
 """Source of all events of imported logs."""
 
 _SCHEMA = (Path(__file__).parent / "imports.sql").read_text("utf-8")
-_EDGES = "SELECT DISTINCT min(read_bytes, ?) FROM imports"
-_ALIKE = """SELECT number, start_bytes, read_bytes, tail, lines, header, chain FROM imports
+_EDGES = "SELECT DISTINCT read_bytes FROM imports WHERE read_bytes < ?"
+_ALIKE = """SELECT number, start_bytes, read_bytes, tail, lines, header, base_bytes, chain FROM imports
             WHERE head = ? AND min(read_bytes, ?) = ?"""
-_INSERT = "INSERT INTO imports VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
-_UPDATE = """UPDATE imports SET (name, start_bytes, read_bytes, head, tail, lines, header, chain) =
-             (?, ?, ?, ?, ?, ?, ?, ?)
-             WHERE number = ?"""
+_INSERT = "INSERT INTO imports VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_UPDATE = """
+UPDATE imports SET (name, start_bytes, read_bytes, head, tail, lines, header, base_bytes, chain) = (?, ?, ?, ?, ?, ?, ?, ?, ?)
+WHERE number = ?"""
 _TRIM = "DELETE FROM imports WHERE number <= (SELECT max(number) FROM imports) - ?"
 
 
@@ -55,8 +55,8 @@ class ChangedError(Exception):
 class Import:
     """How far a content was read. `number` 0: nothing is kept of it yet.
 
-    What lies between `start` and the mark was being sent when the import ended; `lines`, `header` (the last header line) and
-    `chain` (the digest of everything, chunk by chunk) are up to `start`.
+    What lies between `start` and the mark was being sent when the import ended; `lines` and `header` (the last header line)
+    are up to `start`. `base` is where its chunk begins, `chain` the digest of everything up to there, chunk by chunk.
     """
 
     number: int = 0
@@ -64,6 +64,7 @@ class Import:
     mark: Mark = START
     lines: int = 0
     header: str = ""
+    base: int = 0
     chain: str = ""
 
 
@@ -113,7 +114,7 @@ class Imports:
             head = error.data
         with told(self._path):
             edges = [edge for (edge,) in self._connection.execute(_EDGES, (EDGE_BYTES,))]
-        found = [each for edge in edges if edge <= len(head) for each in self._alike(edge, digest(head[:edge]))]
+        found = [each for edge in (*edges, EDGE_BYTES) if edge <= len(head) for each in self._alike(edge, digest(head[:edge]))]
         for each in sorted(found, key=lambda each: -each.mark.offset):
             with suppress(UnfinishedError):
                 if compare(content, each.mark) is Verdict.SAME:
@@ -124,14 +125,13 @@ class Imports:
         with told(self._path):
             rows = self._connection.execute(_ALIKE, (head, EDGE_BYTES, edge)).fetchall()
         return [
-            Import(number, start, Mark(offset, head, tail), lines, header, chain)
-            for number, start, offset, tail, lines, header, chain in rows
+            Import(number, start, Mark(offset, head, tail), *others) for number, start, offset, tail, *others in rows
         ]
 
     def keep(self, name: str, which: Import) -> Import:
         """So far was it read; as it is kept."""
         mark = which.mark
-        values = (name, which.start, mark.offset, mark.head, mark.tail, which.lines, which.header, which.chain)
+        values = (name, which.start, mark.offset, mark.head, mark.tail, which.lines, which.header, which.base, which.chain)
         with transaction(self._connection, self._path) as connection:
             if which.number:
                 connection.execute(_UPDATE, (*values, which.number))
@@ -184,6 +184,7 @@ class FileImport:
             if is_rest and not with_rest:
                 return False
             mark = mark_behind(which.mark, portion.before, data)
+            self.content.sync()
             which = self._answer(self.imports.keep(self.name, replace(which, mark=mark)), data)
 
     def _read(self, mark: Mark) -> tuple[Portion, UnfinishedError | None]:
@@ -201,19 +202,16 @@ class FileImport:
         """The chunk `data`, between the start and the mark, has been answered."""
         self.reader.header = which.header
         chunk = self.reader.read(data.lstrip(b"\0") if data[:1] == b"\0" else data)
-        chain = xxhash.xxh3_128(which.chain.encode())
-        chain.update(data)
+        chain = self._chain(which, data)
+        part = f"-{which.start - which.base}" if which.start > which.base else ""  # the file has grown since
         receipts = []
-        for body in named_bodies(chunk.sums, SOURCE, chain.hexdigest()):
+        for body in named_bodies(chunk.sums, SOURCE, chain + part):
             receipts.append(self.send(body.content))
             must_be_placed(receipts[-1])
-        moved = replace(
-            which,
-            start=which.mark.offset,
-            lines=which.lines + chunk.lines,
-            header=self.reader.header,
-            chain=chain.hexdigest(),
-        )
+        end = which.mark.offset
+        moved = replace(which, start=end, lines=which.lines + chunk.lines, header=self.reader.header)
+        if end >= _boundary(which.start):
+            moved = replace(moved, base=end, chain=chain)
         kept = self.imports.keep(self.name, moved)
         self.told.add_chunk(chunk)
         for line, reason, text in chunk.first_bad:
@@ -226,8 +224,17 @@ class FileImport:
         return kept
 
 
+    def _chain(self, which: Import, data: bytes) -> str:
+        """The digest of everything up to the end of `data`. Chunks that are whole make the same, however they came about."""
+        chain = xxhash.xxh3_128(which.chain.encode())
+        if which.start > which.base:
+            chain.update(self.content.read(which.base, which.start - which.base))
+        chain.update(data)
+        return chain.hexdigest()
+
+
 def _boundary(offset: int) -> int:
-    """Where the lines of the next chunk begin: at the first newline from here on."""
+    """Where the chunk at the offset ends: behind the first newline that ends here or later."""
     return (offset // CHUNK_BYTES + 1) * CHUNK_BYTES
 
 

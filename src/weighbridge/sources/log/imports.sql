@@ -10,7 +10,9 @@ CREATE TABLE IF NOT EXISTS imports (
     tail        TEXT NOT NULL,
     lines       INTEGER NOT NULL,  -- up to the start
     header      TEXT NOT NULL,     -- the last header line up to the start, of formats that have them
-    chain       TEXT NOT NULL      -- digest of everything up to the start, chunk by chunk
+    base_bytes  INTEGER NOT NULL,  -- where the chunk begins that the start lies in
+    chain       TEXT NOT NULL      -- digest of everything up to there, chunk by chunk
 ) STRICT;
 
 CREATE INDEX IF NOT EXISTS imports_by_head ON imports (head);
+CREATE INDEX IF NOT EXISTS imports_by_length ON imports (read_bytes);

@@ -132,7 +132,7 @@ class Sight:
             return True
         if candidate.plain_path is None:
             return candidate.size == 0 and not candidate.is_live
-        # What is being compressed keeps its name until all of it is.
+        # What is being compressed keeps its name until all of it is: no need to unpack what is there again and again.
         return packed_version(candidate) in self._place.packed or os.path.lexists(candidate.plain_path)
 
     def _has_its_inode(self, candidate: Candidate, by_ident: dict[str | None, File]) -> bool:

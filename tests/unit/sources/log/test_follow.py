@@ -141,10 +141,14 @@ def test_a_renamed_log_is_read_until_nobody_writes_to_it(followed):
     followed.poll(IDLE_S)
     assert sorted(followed.numbers()) == [0, 1, 2, 3, 4]
     followed.append(5, name="access.log.1")  # somebody is very late
-    followed.crash()
     followed.poll()
     assert sorted(followed.numbers()) == [0, 1, 2, 3, 4, 5]
-    assert followed.total() == 6
+    followed.poll(IDLE_S + 1)
+    followed.append(6, name="access.log.1")
+    followed.crash()
+    followed.poll()
+    assert sorted(followed.numbers()) == [0, 1, 2, 3, 4, 5, 6]
+    assert followed.total() == 7
 
 
 def test_what_was_open_is_read_to_its_end_though_it_is_deleted(followed):
@@ -247,6 +251,17 @@ def test_a_full_outbox_lets_the_log_wait(followed, monkeypatch):
     assert followed.total() == 1000
 
 
+def test_lines_are_on_the_disk_before_they_count(followed, monkeypatch):
+    """A loss of power that shortens the log would make it another one, and every line of it would count again."""
+    steps = []
+    sync, enter = os.fdatasync, followed.place.enter
+    monkeypatch.setattr(os, "fdatasync", lambda descriptor: steps.append("sync") or sync(descriptor))
+    monkeypatch.setattr(followed.place, "enter", lambda *args: steps.append("enter") or enter(*args))
+    followed.append(*range(1000))
+    followed.poll()
+    assert steps == ["sync", "enter"] * len(followed.reader.chunks)
+
+
 def test_a_full_disk_lets_the_log_wait(followed, monkeypatch):
     followed.append(*range(10))
     enter = followed.place.enter
@@ -317,6 +332,14 @@ def test_a_compressed_file_that_is_not_complete_waits(followed):
     path.write_bytes(whole)
     followed.settle()
     assert followed.numbers() == [0, 1]
+
+
+def test_the_last_line_of_a_compressed_file_counts_without_a_newline(followed):
+    followed.append(0)
+    followed.poll()
+    (followed.folder / "access.log.1.gz").write_bytes(gzip.compress(line_of(1) + b"2 no newline"))
+    followed.settle()
+    assert followed.numbers() == [0, 1, 2]
 
 
 def test_many_files_at_once_have_their_turns(followed):

@@ -134,6 +134,23 @@ def test_of_a_file_that_has_grown_only_the_last_chunk_counts_again_without_state
     assert 0 < again <= size % CHUNK // len(line_of(999)) + 1
 
 
+def test_of_a_file_that_grew_between_imports_only_that_chunk_counts_again_without_state(importer):
+    importer.write("a.log", range(1000))
+    importer.run("a.log")
+    importer.write("a.log", range(4000))
+    importer.run("a.log")
+    assert importer.server.totals() == sums_of(range(4000))
+    importer.lose_state()
+    importer.run("a.log")
+    assert 0 < importer.server.totals()[0] - 4000 <= CHUNK // len(line_of(10)) + 1
+
+
+def test_equal_lines_count_each_time(importer):
+    importer.write("a.log", [1] * 1000)
+    importer.run("a.log")
+    assert importer.server.totals() == (1000, 1000)
+
+
 def test_another_file_that_begins_alike_is_another_file(importer):
     importer.write("a.log", range(1000))
     importer.write("b.log", [*range(500), *range(5000, 5500)])

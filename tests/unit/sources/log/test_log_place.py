@@ -79,11 +79,15 @@ def test_what_the_server_said_is_counted(place):
     assert said == {"accepted": 5, "duplicates": 7, "refused.invalid": 2, "refused.too_many": 1}
 
 
-def test_an_inode_has_one_file(place):
+def test_an_inode_has_one_file(place, path, log):
     first = place.enter(FILE)
     second = place.enter(replace(FILE, mark=Mark(9, "other", "other")))
     assert place.files[first.number].ident is None
     assert place.files[second.number].ident == "1/2"
+    place.close()
+    again = Place(path, log)
+    assert again.files == place.files
+    again.close()
 
 
 def test_what_fails_changes_nothing(place, monkeypatch):

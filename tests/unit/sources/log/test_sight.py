@@ -14,6 +14,7 @@ from backports import zstd
 
 from support.logs import line_of, sums_of
 from weighbridge.sources.log import follow
+from weighbridge.sources.log.sight import SETTLE_S
 
 FIRST, MORE, NEXT = range(300), range(300, 400), range(400, 700)
 """Lines that were read; lines that the same file got afterwards; lines of the file that has the log's name then."""
@@ -157,9 +158,25 @@ def test_a_copy_under_way_of_a_log_not_read_yet_is_no_file_of_its_own(followed):
     assert sorted(followed.numbers()) == [*FIRST, *NEXT]
 
 
+def test_a_copy_under_way_of_a_rotated_file_is_no_file_of_its_own(followed):
+    followed.append(*FIRST)
+    followed.poll()
+    renamed(followed.folder)
+    followed.append(*NEXT)
+    followed.settle()
+    copy = followed.folder / "access.log.7"
+    for size in (100, 200, 9000):
+        copy.write_bytes(content(FIRST)[:size])
+        followed.poll()
+        followed.poll(SETTLE_S / 2)
+    followed.settle()
+    assert sorted(followed.numbers()) == [*FIRST, *NEXT]
+
+
 def test_a_copy_that_was_never_finished_is_no_file_of_its_own(followed):
     """Somebody killed the copier; then the log is rotated by renaming."""
     followed.append(*FIRST)
+    followed.poll()
     (followed.folder / "access.log.1").write_bytes(content(FIRST)[:7000])
     followed.settle()
     (followed.folder / "access.log.1").rename(followed.folder / "access.log.2")
@@ -210,6 +227,20 @@ def test_equal_lines_in_file_after_file_count_each_time(followed):
     followed.crash()
     followed.settle()
     assert followed.numbers() == [1] * 900
+
+
+def test_equal_lines_count_though_the_file_that_had_them_is_gone(followed):
+    followed.append(*[1] * 300)
+    followed.poll()
+    renamed(followed.folder)
+    followed.append(2)
+    followed.settle()
+    (followed.folder / "access.log.1").rename(followed.folder / "elsewhere")  # and its inode is not used again
+    followed.settle()
+    (followed.folder / "access.log").rename(followed.folder / "access.log.1")
+    followed.append(*[1] * 300)
+    followed.settle()
+    assert sorted(followed.numbers()) == [*[1] * 600, 2]
 
 
 def test_a_file_is_unpacked_again(followed):
