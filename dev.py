@@ -28,7 +28,7 @@ OLDEST = (3, 11)
 HANDED_OVER = {
     "serve": ("base", "weighbridge", "serve"),
     "run": ("base", "weighbridge"),
-    "test": ("dev", "pytest"),
+    "test": ("dev", "pytest", "--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadscope"),
     "bench": ("dev", "bench"),
 }
 
