@@ -67,7 +67,7 @@ class LogReader:
         return self._read(data, self._take)
 
     def close(self) -> None:
-        """Everything is let go; may be called twice."""
+        """Everything is let go; may be called twice, and a read after it takes hold anew."""
         if self._grouping is not None:
             self._grouping.close()
             self._grouping = None
