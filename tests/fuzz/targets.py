@@ -217,7 +217,7 @@ LOG_LINES = (
     b'\x03{"ts":1764410412.5,"request":{"method":"GET","uri":"/a?b","host":"h","headers":{"X":["y"]}},"size":5,"bytes_read":1}',
     b'\x04https 2025-11-29T10:00:00.1Z a b c 0 0 0 200 200 1 2 "GET https://h/v2/ HTTP/1.1" "a" A B c "t" "h" "-" 0 t "f"',
     b"\x05#Version: 1.0\n2025-11-29\t10:00:12\t192.0.2.1\t5\t/items/%2520\tGET\n",
-    b'\x06{"t":"2025-11-29T10:00:00Z","u":"a","r":"GET / HTTP/1.1","s":5}\n{"t":"2025-11-29T10:00:00Z","u":"a","r":"-","s":}\n',
+    b'\x06{"t":"2025-11-29T10:00:00Z","u":"a","r":"GET / HTTP/1.1","s":5}\n{"t":"2025-11-29T10:00:00Z","u":"a","r":"-","s":}',
 )
 TARGETS: Mapping[str, Target] = {
     "events": Target(events, (b"\0" + EVENT, b"\1[" + EVENT + b"]", b"\2" + EVENT + b"\n" + EVENT, b"\3[]", b"\3{}")),
