@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from mmap import mmap
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import duckdb
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from weighbridge.sources.log.lines import Plan, Request
 
+CAN_GROUP: Final = Path("/dev/fd").is_dir()
+"""Whether DuckDB can be shown what is in no folder: on Linux, macOS and the BSDs."""
 MEMORY: Final = "256MB"
 """What DuckDB may use for one chunk. One that needs more is read in parts."""
 
