@@ -6,8 +6,10 @@
     python3 dev.py bench --only single --only batch      some of the bars
     python3 dev.py bench --write docs/performance.md     measures, and replaces the table there
 
-Linux only. PostgreSQL is the peer where it is installed (Debian: postgresql-15); without it the rest is measured.
-Others: `python -m bench.crash`, `python bench/index.py`, `python bench/store.py`, `python bench/http_kit.py`.
+Linux only. PostgreSQL and goaccess are peers where they are installed (Debian: postgresql-15, goaccess); without them the
+rest is measured.
+Others: `python -m bench.crash`, `python -m bench.log_lines`, `python bench/index.py`, `python bench/store.py`,
+`python bench/http_kit.py`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING
 from bench.asking import Asking, history_row
 from bench.ingest import Ingest
 from bench.life import memory_rows, start_row
+from bench.log_lines import log_rows
 from bench.machine import describe, load
 from bench.postgres import INSTALL, Postgres, find_binaries
 from bench.sizes import DEFAULT, FULL, QUICK
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from bench.sizes import Sizes
     from bench.table import Row
 
-NAMES = ("batch", "single", "endpoints", "history", "life")
+NAMES = ("batch", "single", "endpoints", "history", "life", "logs")
 ON_HISTORY = frozenset(("endpoints", "history"))
 
 
@@ -64,6 +67,8 @@ def measure(names: set[str], sizes: Sizes, folder: Path, postgres: Postgres | No
         rows += memory_rows(folder / "empty", peak_mb)
     if asking:
         asking.close()
+    if "logs" in names:
+        rows += log_rows(folder, sizes.log_lines, sizes.rounds, say)
     return rows + later
 
 

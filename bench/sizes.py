@@ -20,10 +20,11 @@ class Sizes:
     asked: int  # how often each endpoint is asked under load
     probes: int  # how often it is measured when accepted usage becomes visible
     starts: int
+    log_lines: int  # of an access log
 
 
-DEFAULT = Sizes("default", 2000, 396, 40, 10_000_000, 3, 6.0, 300, 150, 150, 5)
-FULL = Sizes("full", 10_000, 396, 40, 100_000_000, 5, 10.0, 500, 300, 300, 7)
-QUICK = Sizes("quick: far below what the bars are for", 320, 60, 40, 300_000, 1, 1.5, 20, 20, 15, 2)
+DEFAULT = Sizes("default", 2000, 396, 40, 10_000_000, 3, 6.0, 300, 150, 150, 5, 1_000_000)
+FULL = Sizes("full", 10_000, 396, 40, 100_000_000, 5, 10.0, 500, 300, 300, 7, 1_000_000)
+QUICK = Sizes("quick: far below what the bars are for", 320, 60, 40, 300_000, 1, 1.5, 20, 20, 15, 2, 50_000)
 INCOMING = 10_000
 """Events a second that come in while questions are asked."""

@@ -30,6 +30,10 @@ from weighbridge.sources.events.decode import (
     decode,
 )
 from weighbridge.sources.host.decode import parse_net_dev
+from weighbridge.sources.log import decode as log_decode
+from weighbridge.sources.log import sieve as log_sieve
+from weighbridge.sources.log.decode import LogReader
+from weighbridge.sources.log.settings import read_settings
 from weighbridge.storage.journal import codec
 
 if TYPE_CHECKING:
@@ -146,6 +150,45 @@ def net_dev(data: bytes) -> None:
         assert sent >= 0
 
 
+LOG_RULES = {
+    "path": "access.log", "space": 1, "endpoints": ["/items/{id}"],
+    "rules": [{"prefix": "/v2/", "app": 1, "environment": "v2"}, {"prefix": "/a", "space": 2, "asset": True}],
+}
+LOG_TABLES = tuple({**LOG_RULES, **table} for table in (
+    {"format": "combined", "consumer": "$remote_user"},
+    {"format": '$msec "$request" $status $bytes_sent $upstream_addr "$http_x"', "consumer": "$http_x"},
+    {"format": "nginx-json", "consumer": "$remote_user"},
+    {"format": "caddy", "consumer": "$request.headers.X"},
+    {"format": "alb", "consumer": "$domain_name"},
+    {"format": "cloudfront", "consumer": "$c-ip"},
+    {"format": '{"t":"$time_iso8601","u":"$remote_user","r":"$request","s":$bytes_sent}', "consumer": "$remote_user"},
+))
+LOG_READERS = tuple(LogReader(read_settings(table)) for table in LOG_TABLES)
+log_decode.SLOW_BYTES = 0  # so that inputs as short as these go to DuckDB too
+log_sieve.SHORT_LINE = 1
+FAST_IN = 8
+"""One in so many logs is read both ways: DuckDB takes milliseconds, whatever it reads."""
+
+
+def log(data: bytes) -> None:
+    """The first byte says which format, and whether both ways are gone."""
+    first, lines = data[0] if data else 0, data[1:]
+    reader = LOG_READERS[first % len(LOG_READERS)]
+    reader._take_header("#Fields: date time c-ip sc-bytes cs-uri-stem cs-method")
+    found = reader._read(lines, reader._take_slowly)
+    assert found.counted + found.bad + found.unmatched + found.blank == found.lines
+    assert found.lines == lines.count(b"\n") + (lines[-1:] not in {b"", b"\n"})
+    assert sum(each.requests for each in found.sums) == found.counted
+    assert len(found.first_bad) == min(found.bad, 10)
+    for each in found.sums:
+        assert each.slot_s % 300 == 0
+        assert (each.bytes_out or 0) >= 0
+        "".join(filter(None, (each.subject, each.environment, each.consumer, each.method, each.path))).encode()
+    if first // len(LOG_READERS) % FAST_IN == 0:
+        reader._take_header("#Fields: date time c-ip sc-bytes cs-uri-stem cs-method")
+        assert reader.read(lines) == found
+
+
 def journal(data: bytes) -> None:
     """A blob that was damaged is found out; one that was not comes back."""
     with suppress(DamagedStoreError):
@@ -167,6 +210,15 @@ _ROWS = np.zeros(70, MEASUREMENT)
 OTHER_LAYOUT = bytes((codec.COLUMNS,)) + codec.encode(_ROWS[:1], POSITION)[1:]
 """A good checksum before what the layout's byte does not speak of."""
 
+LOG_LINES = (
+    b'\0192.0.2.1 - alice [29/Nov/2025:10:00:12 +0000] "GET /items/1?q HTTP/1.1" 200 5 "-" "a b"\n',
+    b'\x011764410412.123 "GET /v2/ HTTP/1.1" 200 5 10.0.0.1:80, 10.0.0.2:80 : 10.0.0.3:80 "x"\n',
+    b'\x02{"time_iso8601":"2025-11-29T10:00:00+00:00","remote_user":"a","request_method":"GET","request_uri":"/","bytes_sent":5}',
+    b'\x03{"ts":1764410412.5,"request":{"method":"GET","uri":"/a?b","host":"h","headers":{"X":["y"]}},"size":5,"bytes_read":1}',
+    b'\x04https 2025-11-29T10:00:00.1Z a b c 0 0 0 200 200 1 2 "GET https://h/v2/ HTTP/1.1" "a" A B c "t" "h" "-" 0 t "f"',
+    b"\x05#Version: 1.0\n2025-11-29\t10:00:12\t192.0.2.1\t5\t/items/%2520\tGET\n",
+    b'\x06{"t":"2025-11-29T10:00:00Z","u":"a","r":"GET / HTTP/1.1","s":5}\n{"t":"2025-11-29T10:00:00Z","u":"a","r":"-","s":}',
+)
 TARGETS: Mapping[str, Target] = {
     "events": Target(events, (b"\0" + EVENT, b"\1[" + EVENT + b"]", b"\2" + EVENT + b"\n" + EVENT, b"\3[]", b"\3{}")),
     "body": Target(body, (b"\0" + gzip.compress(b"x" * 99, mtime=0), b"\1" + zstd.compress(b"x" * 99), b"\2x")),
@@ -175,6 +227,7 @@ TARGETS: Mapping[str, Target] = {
     "instants": Target(instants, (b"\0" + b"2025-12-14T16:00:00.5Z", b"\x01" + b"20250309T023000", b"\3" + b"2011-12-30")),
     "token": Target(token, (write_token(QUERY, Rest(0, 300)).encode(), b"AQ==")),
     "catalog": Target(catalog, (CATALOG, b"{}", b"- [1, .inf, ~, yes]")),
+    "log": Target(log, LOG_LINES),
     "net_dev": Target(net_dev, (NET_DEV,)),
     "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), OTHER_LAYOUT, b"\0\3")),
 }

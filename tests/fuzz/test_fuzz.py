@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 FOLDER = Path(__file__).parent
-TARGETS = ("events", "body", "query", "paths", "instants", "token", "catalog", "net_dev", "journal")
+TARGETS = ("events", "body", "query", "paths", "instants", "token", "catalog", "log", "net_dev", "journal")
 RUNS = 3000
 """Inputs for each target: a second or two with what watching branches costs."""
 

@@ -124,7 +124,7 @@ def test_a_request_line_is_read(line, target):
 
 
 def test_a_path_without_a_method_is_one():
-    assert tuple(read_parts("", "/a?b")) == ("", "/a", "")
+    assert tuple(read_parts("", "/a")) == ("", "/a", "")
     assert tuple(read_parts("\x16", "/a")) == ("", "", "")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.access_logs import AT_10, CountingReader, count_lines, fast_reader, read_slowly, reader
+from weighbridge.sources.log import decode
 from weighbridge.sources.log.decode import CHUNK_BYTES
 from weighbridge.sources.log.tally import _show
 
@@ -43,6 +44,18 @@ def test_a_clean_run_is_read_fast_and_right():
         chunk = made.read(b"".join(map(good, numbers)))
     assert totals(chunk) == expected(numbers)
     assert {each.path for each in chunk.sums} == {"/items/{id}"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("CAN_GROUP", False), ("CHUNK_BYTES", 60_000)])
+def test_without_files_in_memory_and_beyond_a_chunk_the_same_is_found(name, value, monkeypatch):
+    data = b"".join(map(good, range(6000)))
+    with closing(reader("combined", kind=CountingReader, **TABLE)) as made:
+        chunk = made.read(data)
+        assert made.fast == 1
+    monkeypatch.setattr(decode, name, value)
+    with closing(reader("combined", kind=CountingReader, **TABLE)) as made:
+        assert made.read(data) == chunk
+        assert made.fast == (0 if name == "CAN_GROUP" else 8)
 
 
 ODD = [b"", b"\r", b"garbage", b'"', b"\xff" * 9, b"x" * 20_000, b"\0", good(1).replace(b"curl", b"\\x22")[:-1],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from weighbridge.sources.log.amazon import CloudFrontFormat
 from weighbridge.sources.log.formats import make_format
-from weighbridge.sources.log.groups import DisagreementError, Grouping
+from weighbridge.sources.log.groups import CAN_GROUP, DisagreementError, Grouping
 from weighbridge.sources.log.lines import MAX_LINE, NO_REQUEST
 from weighbridge.sources.log.rules import BadLineError, Rules
 from weighbridge.sources.log.settings import check_settings
@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK_BYTES", "Chunk", "LogReader", "Sum"]
 
 CHUNK_BYTES: Final = 16 * 1024 * 1024
-"""Bytes to read at once: with less, what a question costs DuckDB before its first line weighs; more gains nothing."""
+"""Bytes to read at once: with less, what a question costs DuckDB before its first line weighs; more gains nothing.
+
+It is the bound of everything that grows with the lines, such as the sums, of which there cannot be more than lines. Reading
+so much takes some 110 MB, until `close`.
+"""
 SLOW_BYTES: Final = 32 * 1024
 """Up to here lines are read one by one: some 200 of them cost no more than a question."""
 PARTS: Final = 8
@@ -81,7 +85,7 @@ class LogReader:
         return self._read(data, self._take)
 
     def close(self) -> None:
-        """Everything is let go; may be called twice."""
+        """Everything is let go; may be called twice, and a read after it takes hold anew."""
         if self._grouping is not None:
             self._grouping.close()
             self._grouping = None
@@ -104,7 +108,8 @@ class LogReader:
 
     def _take(self, data: bytes, offset: int, tally: Tally) -> None:
         """Lines are counted the fast way, the odd ones among them one by one; if that fails, in parts."""
-        sieved = sieve(data, self._format) if len(data) > SLOW_BYTES else None
+        may_group = CAN_GROUP and SLOW_BYTES < len(data) <= 2 * CHUNK_BYTES
+        sieved = sieve(data, self._format) if may_group else None
         if sieved is not None and self._take_fast(data, sieved, tally):
             for start, end in sieved.odd:
                 self._take_slowly(data[start:end], offset + start, tally)

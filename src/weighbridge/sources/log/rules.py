@@ -80,7 +80,8 @@ class Rules:
 
     def see(self, method: str, uri: str, line: str) -> Sight:
         """What matters of a request that is told by its parts, or as a line."""
-        target = read_parts(method, uri) if before_query(uri) else read_request(line)
+        uri = before_query(uri)
+        target = read_parts(method, uri) if uri else read_request(line)
         prefixes = self._prefixes.find(target.path)
         endpoint = self._endpoints.find(target.path) if target.method else None
         return Sight(
@@ -184,14 +185,14 @@ class Endpoints:
     """Templates of paths, as a tree of their segments: None stands for a segment in braces."""
 
     def __init__(self, templates: Iterable[str]) -> None:
-        self._root: dict[str | None, _Node] = {}
+        self._root = _Node()
         self._depth = 0
         for number, template in enumerate(templates):
             segments = template.split("/")
             self._depth = max(self._depth, len(segments))
-            node = _Node(self._root, None)
+            node = self._root
             for segment in segments:
-                node = node.below.setdefault(None if segment.startswith("{") else segment, _Node({}, None))
+                node = node.below.setdefault(None if segment.startswith("{") else segment, _Node())
             if node.template is not None:
                 raise InvalidInputError(
                     f"endpoints[{number}] {template!r} matches the same paths as {node.template!r}; keep one of the two",
@@ -202,19 +203,25 @@ class Endpoints:
     def find(self, path: str) -> str | None:
         """The template that the path fits, None: none. A segment that is written out goes before one in braces."""
         segments = path.split("/", self._depth)
-        if not self._root or len(segments) > self._depth:
+        if len(segments) > self._depth:
             return None
-        nodes = [_Node(self._root, None)]  # those that fit so far, the best first
+        nodes = [self._root]  # those that fit so far, the best first
         for segment in segments:
-            nodes = [
-                node.below[key] for node in nodes for key in ((segment, None) if segment else (segment,)) if key in node.below
-            ]
+            below = []
+            for node in nodes:
+                if (written := node.below.get(segment)) is not None:
+                    below.append(written)
+                if segment and (in_braces := node.below.get(None)) is not None:
+                    below.append(in_braces)
+            if not below:
+                return None
+            nodes = below
         return next((node.template for node in nodes if node.template is not None), None)
 
 
 class _Node:
     __slots__ = ("below", "template")
 
-    def __init__(self, below: dict[str | None, _Node], template: str | None) -> None:
-        self.below = below
-        self.template = template
+    def __init__(self) -> None:
+        self.below: dict[str | None, _Node] = {}
+        self.template: str | None = None

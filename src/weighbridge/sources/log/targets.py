@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_METHOD = re.compile(r"[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]{0,31}")
+_METHOD = re.compile(r"(?!(?:nan|inf|infinity)\Z)[A-Za-z][!#$%&'*+.^_`|~0-9A-Za-z-]{0,31}", re.IGNORECASE)
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/]*)")
-_NO_METHOD = frozenset({"-", "nan", "inf", "infinity"})
+_NO_METHOD = frozenset({"", "-", "nan", "inf", "infinity"})
 """What formats write for none, and what readers of JSON make of a number that is none."""
-_QUERY = re.compile(r"[?#]")
+
 _PORT = re.compile(r":[0-9]*")
 
 
@@ -26,7 +26,7 @@ NOTHING = Target("", "", "")
 
 def before_query(text: str) -> str:
     """What stands before the query or the fragment."""
-    return _QUERY.split(text, maxsplit=1)[0]
+    return text.partition("?")[0].partition("#")[0]
 
 
 def read_request(line: str) -> Target:
@@ -37,17 +37,19 @@ def read_request(line: str) -> Target:
 
 
 def read_parts(method: str, uri: str) -> Target:
-    """The target of a method and a request target, in any form of RFC 9112, 3.2."""
-    uri = before_query(uri).strip()
-    method = "" if method.lower() in _NO_METHOD else method
-    if method and not _METHOD.fullmatch(method):
-        return NOTHING
-    host = ""
-    if not uri.startswith("/") and (found := _URL.match(uri)):
-        host = found[1].rpartition("@")[2]
-        uri = uri[found.end() :]
-        uri = uri if uri.startswith("/") else f"/{uri}"
-    return Target(method, uri if uri.startswith("/") else "", host)
+    """The target of a method and a request target without query, in any form of RFC 9112, 3.2."""
+    uri = uri.strip()
+    if not _METHOD.fullmatch(method):
+        if method.lower() not in _NO_METHOD:
+            return NOTHING
+        method = ""
+    if uri.startswith("/"):
+        return Target(method, uri, "")
+    found = _URL.match(uri)
+    if found is None:
+        return Target(method, "", "")
+    uri = uri[found.end() :]
+    return Target(method, uri if uri.startswith("/") else f"/{uri}", found[1].rpartition("@")[2])
 
 
 def plain_host(host: str) -> str:
