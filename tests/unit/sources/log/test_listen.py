@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import time
 
 import pytest
@@ -108,6 +110,15 @@ def test_names_that_are_too_long_refuse_their_sum_and_no_other(application, make
     assert usage(application) == (1, 2)
     counts = collector.counts()
     assert counts["bad"] + sum(n for name, n in counts.items() if name.startswith("refused")) == 1
+
+
+def test_a_body_with_an_event_that_is_none_is_taken_apart(application, make):
+    """As an outbox might hold that an older version filled."""
+    event = {"specversion": "1.0", "source": "log/x", "type": "weighbridge.usage", "subject": "app/1",
+             "time": "2025-11-24T16:00:00Z", "data": {"requests": 1}}
+    events = [event | {"id": "1/0"}, event | {"id": "1/1", "data": {"consumer": "u" * 300}}, event | {"id": "1/2"}]
+    receipt = make()._send(gzip.compress(json.dumps(events).encode()))
+    assert (receipt.accepted, [(each.index, each.code) for each in receipt.rejected]) == (2, [(1, "invalid")])
 
 
 def test_a_log_may_stand_in_the_settings_once(tmp_path):
