@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.remote_write import STALE, Sent, chunk, sent, varint, write_v1, write_v2
+from weighbridge.http.wire import WireError, as_int64, read_fields, read_varint
 from weighbridge.sources.remote_write.decode import (
     LABELS_KEPT,
     MAX_LABELS,
@@ -24,7 +25,6 @@ from weighbridge.sources.remote_write.decode import (
     message_of,
     read_series,
 )
-from weighbridge.sources.remote_write.proto import WireError, as_int64, read_fields, read_varint
 
 WRITERS = {V1: write_v1, V2: write_v2}
 
@@ -94,7 +94,7 @@ BROKEN = [
     (V1, "0a01 12", "cut off"),
     (V1, "0a03 1201 09", "cut off"),
     (V1, "0aff", "cut off"),
-    (V1, "0a ffffffffffffffffff7f 00", "10 bytes|cut off"),
+    (V1, "0a ffffffffffffffffff7f 00", "64 bits|10 bytes|cut off"),
     (V1, "08 ffffffffffffffffffffff01", "more than 10 bytes"),
     (V1, "00 00", "no number"),
     (V1, "02 00", "no number"),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from weighbridge.sources.remote_write.proto import (
+from weighbridge.http.wire import (
     BYTES,
     FIXED64,
     VARINT,
