@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.access_logs import AT_10, CountingReader, count_lines, fast_reader, read_slowly, reader
-from weighbridge.sources.log import decode
+from weighbridge.sources.log import decode, groups
 from weighbridge.sources.log.decode import CHUNK_BYTES
 from weighbridge.sources.log.tally import _show
 
@@ -102,6 +102,16 @@ def test_a_sign_of_every_kind_of_time_is_enough():
 
 def peak_mb():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def test_the_database_is_made_anew_now_and_then(monkeypatch):
+    """DuckDB holds on to a little of each run of lines; over weeks that would fill the memory."""
+    monkeypatch.setattr(groups, "QUESTIONS", 3)
+    data = b"".join(map(good, range(400)))
+    with closing(fast_reader("combined", **TABLE)) as made:
+        found = [(made.read(data), made._grouping._database) for _ in range(7)]
+    assert [found[at][1] is found[at + 1][1] for at in range(6)] == [True, True, False, True, True, False]
+    assert {chunk for chunk, _ in found} == {found[0][0]}
 
 
 WORST = {"only line ends": b"\n", "only quotes": b'"', "one line": b"x", "only brackets": b"[", "only NUL": b"\0",

@@ -53,7 +53,7 @@ _WHITE = b" \t\r\v\f"
 class LogReader:
     """Reads the lines of one log. Not for several threads at once. InvalidInputError: the settings make no sense.
 
-    `header`: the last header line, "" before there was one. It must be told to go on amid a file that has one.
+    `header`: the last line that named the fields, "" before there was one. A reader that goes on amid a file needs it.
     """
 
     def __init__(self, settings: LogSettings, header: str = "") -> None:
@@ -102,9 +102,8 @@ class LogReader:
         return tally.close(data)
 
     def _take_header(self, header: str) -> None:
-        if isinstance(self._format, CloudFrontFormat) and header.startswith("#Fields"):
-            self._header = header
-            self._format = self._format.after(header)
+        if isinstance(self._format, CloudFrontFormat) and (behind := self._format.after(header)) is not self._format:
+            self._header, self._format = header, behind
 
     def _take(self, data: bytes, offset: int, tally: Tally) -> None:
         """Lines are counted the fast way, the odd ones among them one by one; if that fails, in parts."""
