@@ -25,10 +25,12 @@ ENVIRONMENT = ROOT / ".venv"
 BIN = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
+BY_MODULE = ("--dist", "loadscope", "--no-loadscope-reorder")
+"""Tests of a module share what they set up; in the order of the folders the longest begin first."""
 HANDED_OVER = {
     "serve": ("base", "weighbridge", "serve"),
     "run": ("base", "weighbridge"),
-    "test": ("dev", "pytest", "--numprocesses", "auto", "--maxprocesses", "4", "--dist", "loadscope"),
+    "test": ("dev", "pytest", "--numprocesses", "auto", "--maxprocesses", "4", *BY_MODULE),
     "bench": ("dev", "bench"),
 }
 
