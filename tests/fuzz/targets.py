@@ -258,7 +258,7 @@ LOG_TABLES = tuple({**LOG_RULES, **table} for table in (
 LOG_READERS = tuple(LogReader(read_settings(table)) for table in LOG_TABLES)
 log_decode.SLOW_BYTES = 0  # so that inputs as short as these go to DuckDB too
 log_sieve.SHORT_LINE = 1
-FAST_IN = 8
+FAST_IN = 16
 """One in so many logs is read both ways: DuckDB takes milliseconds, whatever it reads."""
 
 
