@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from support.alone import alone
 from support.node import FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 LOCKS = FOLDER / "environments"
@@ -32,8 +29,7 @@ def python_of(name: str) -> Path:
     folder = MADE / name
     python = folder / "bin/python"
     wanted = _fingerprint(name)
-    MADE.mkdir(exist_ok=True)
-    with _alone(name):
+    with alone(MADE / f"{name}.lock", WAIT_S):
         stamp = folder / ".installed"
         if not (stamp.exists() and stamp.read_text() == wanted):
             shutil.rmtree(folder, ignore_errors=True)
@@ -47,21 +43,6 @@ def _fingerprint(name: str) -> str:
     """What the environment depends on: the lock, where it lies, the interpreter."""
     parts = ((LOCKS / f"{name}.lock").read_bytes(), str(MADE).encode(), sys.version.encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    """No other process makes or mends this environment meanwhile; the kernel lifts the lock when a process ends."""
-    with (MADE / f"{name}.lock").open("w") as file:
-        give_up_s = time.monotonic() + WAIT_S
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                assert time.monotonic() < give_up_s, f"another process has been making {name} for {WAIT_S} s"
-                time.sleep(0.1)
-        yield
 
 
 def _run(command: list[str]) -> None:

