@@ -15,6 +15,7 @@ from weighbridge.app.build import dialects
 from weighbridge.app.config import load
 from weighbridge.http.openapi import describe, operation_id, with_openapi
 from weighbridge.http.paths import RouteTable
+from weighbridge.web import pages
 
 if TYPE_CHECKING:
     from weighbridge.http.route import Dialect, Documented, Route
@@ -93,3 +94,10 @@ def test_errors_of_a_dialect_are_documented(dialect: Dialect) -> None:
         assert schemas
         if documented.example is not None:
             _check_example(documented)
+
+
+def test_every_dialect_has_a_name_on_the_reference_page() -> None:
+    script = (Path(pages.__file__).parent / "static" / "reference.js").read_text("utf-8")
+    names = re.search(r"const NAMES = \{(.*?)\};", script, re.DOTALL)
+    assert names is not None
+    assert set(re.findall(r"(\w+): \"", names[1])) == {dialect.name for dialect in SERVED}

@@ -2,7 +2,8 @@
 "use strict";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
-const NAMES = { native: "Weighbridge", latitude: "Latitude.sh", apitally: "Apitally", storyblok: "Storyblok", altostrat: "Altostrat" };
+const NAMES = { native: "Weighbridge", latitude: "Latitude.sh", apitally: "Apitally", storyblok: "Storyblok", altostrat: "Altostrat",
+  hub: "Apitally’s clients report here", otlp: "OpenTelemetry reports here" };
 
 function make(tag, attributes, ...children) {
   const node = document.createElement(tag);
