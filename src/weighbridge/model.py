@@ -96,6 +96,61 @@ class Placement(msgspec.Struct, frozen=True):
     region: str  # slug
 
 
+class Metering(StrEnum):
+    """Who sees a thing's traffic; also the `via` of the series that it feeds."""
+
+    INTERFACES = "interfaces"  # counters of a device's ports: SNMP, sFlow counter samples
+    FLOWS = "flows"            # NetFlow, IPFIX, sFlow flow samples
+    HOST = "host"              # the machine's own counters: interfaces, WireGuard, OpenVPN
+
+
+class Port(msgspec.Struct, frozen=True):
+    """An interface of a polled device. One that faces the thing (a switch port) receives what the thing sent."""
+
+    device: str
+    name: str  # ifName
+    facing: str = "network"  # or "server"
+
+
+class Attribution(msgspec.Struct, frozen=True):
+    """By what a thing is known on the network from an instant on, until its next attribution begins.
+
+    `from_s` lies on a 5-minute slot. Prefixes are canonical texts with a length (192.0.2.10/32), MACs twelve lower-case
+    hexadecimal digits with colons. `exporter`: the only one whose flows count for it; None: any.
+    """
+
+    from_s: int
+    addresses: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    vlans: tuple[int, ...] = ()
+    interfaces: tuple[Port, ...] = ()
+    metering: Metering | None = None  # as declared
+    exporter: str | None = None
+
+    @property
+    def billed(self) -> Metering:
+        """Whose figures are billed: as declared, else counters of ports, else flows, else its own counters."""
+        if self.metering is not None:
+            return self.metering
+        if self.interfaces:
+            return Metering.INTERFACES
+        return Metering.FLOWS if self.addresses or self.macs or self.vlans else Metering.HOST
+
+
+class Exporter(msgspec.Struct, frozen=True):
+    """A router or probe that sends flows, known by its address. Global, like regions.
+
+    `sampling_rate` is used only where it does not say its rate itself. Addresses within `networks` are kept apart in
+    flow sums even where nobody has them yet, so that they can be attributed later.
+    """
+
+    id: str
+    address: str
+    sampling_rate: int | None = None
+    networks: tuple[str, ...] = ()
+    deleted_at_s: int | None = None
+
+
 class Server(msgspec.Struct, frozen=True):
     """A machine whose traffic is metered, with every place that it ever stood in."""
 
@@ -104,6 +159,7 @@ class Server(msgspec.Struct, frozen=True):
     project: str
     region: str  # slug
     placements: tuple[Placement, ...] = ()  # oldest first; the last one is `project` and `region`
+    attributions: tuple[Attribution, ...] = ()  # oldest first
     deleted_at_s: int | None = None
 
 
@@ -115,6 +171,7 @@ class VpnInstance(msgspec.Struct, frozen=True):
     name: str
     region: str | None = None  # slug
     primary_server: str | None = None
+    attributions: tuple[Attribution, ...] = ()
     deleted_at_s: int | None = None
 
 
@@ -123,7 +180,9 @@ class Peer(msgspec.Struct, frozen=True):
 
     vpn: str
     id: str
-    public_key: str | None = None
+    public_key: str | None = None   # WireGuard's
+    common_name: str | None = None  # OpenVPN's
+    attributions: tuple[Attribution, ...] = ()
     deleted_at_s: int | None = None
 
 
@@ -202,7 +261,8 @@ class WriteToken(msgspec.Struct, frozen=True):
 class SeriesKey(msgspec.Struct, frozen=True):
     """The natural key of a series: the finest thing that traffic is attributed to.
 
-    `object` is the id as text; for a peer `UUID/PEER`. The dimensions are of apps; a space has `path`, an asset's.
+    `object` is the id as text; for a peer `UUID/PEER`. The dimensions are of apps; a space has `path`, an asset's. `via`
+    (a Metering) tells who saw it, where that is known: only one of those is billed. What was told as events has none.
     """
 
     kind: Kind
@@ -211,6 +271,7 @@ class SeriesKey(msgspec.Struct, frozen=True):
     consumer: int | None = None
     method: str | None = None
     path: str | None = None
+    via: str | None = None
 
 
 class Series(msgspec.Struct, frozen=True):
@@ -232,6 +293,8 @@ class CatalogView:
     version: int = 0
     regions: dict[str, Region] = field(default_factory=dict)              # by id
     regions_by_slug: dict[str, Region] = field(default_factory=dict)
+    exporters: dict[str, Exporter] = field(default_factory=dict)          # by id
+    exporters_by_address: dict[str, Exporter] = field(default_factory=dict)  # living ones
     organizations: dict[str, Organization] = field(default_factory=dict)
     projects: dict[str, Project] = field(default_factory=dict)
     servers: dict[str, Server] = field(default_factory=dict)

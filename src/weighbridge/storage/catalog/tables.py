@@ -315,7 +315,7 @@ def series_row(entry: Series) -> dict[str, Any]:
     key = entry.key
     return {
         "id": entry.id,
-        "digest": sha256(msgspec.json.encode(key)).digest()[:16],
+        "digest": _digest(key),
         "kind": key.kind.value,
         "object": key.object,
         "environment": key.environment,
@@ -324,6 +324,14 @@ def series_row(entry: Series) -> dict[str, Any]:
         "path": key.path,
         "polled": entry.polled,
     }
+
+
+def _digest(key: SeriesKey) -> bytes:
+    """Without `via` where there is none: series from before it was kept are found again."""
+    told = msgspec.structs.asdict(key)
+    if key.via is None:
+        del told["via"]
+    return sha256(msgspec.json.encode(told)).digest()[:16]
 
 
 _KIND_OF = {kind.value: kind for kind in Kind}
