@@ -15,6 +15,7 @@ SOURCES: dict[str, str] = {
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
+    "host": "weighbridge.sources.host.listen:make_collector",
     "openvpn": "weighbridge.sources.openvpn.listen:make_collector",
     "wireguard": "weighbridge.sources.wireguard.listen:make_collector",
 }
@@ -22,6 +23,7 @@ COLLECTORS: dict[str, str] = {
 server where the settings have a section of that name, and as `weighbridge collect NAME` on another host."""
 
 SETTINGS: dict[str, str] = {
+    "host": "weighbridge.sources.host.settings:HostSettings",
     "log": "weighbridge.sources.log.settings:read_settings",
     "openvpn": "weighbridge.sources.openvpn.settings:OpenvpnSettings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
