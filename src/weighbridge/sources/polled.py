@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 OWED_MOST: Final = 200_000
 """Readings that wait for the sink: the last of each counter and of each of its beginnings. More has no room in memory."""
+AT_ONCE: Final = 10_000
+"""Readings handed in together: what one body of an agent holds."""
 LONGEST_WAIT_S: Final = 3600.0
 """Between two looks at what is due; waits that are longer overflow some systems' timers."""
 
@@ -104,16 +106,18 @@ class Rounds:
 
     def _hand_in(self, readings: Sequence[CounterReading]) -> bool:
         """Whether the sink took these and all that was owed. Otherwise they are owed: their counters may end meanwhile."""
-        collected = Collected(self._source, (*self._owed.values(), *readings), counts=dict(self._counts))
-        try:
-            self._sink(collected)
-        except WeighbridgeError as error:
-            self._tell("", "not_handed_in", str(error))
-            self._owe(readings)
-            return False
-        self._tell("", "not_handed_in", "")
+        waiting = [*self._owed.values(), *readings]
         self._owed.clear()
-        self._counts.clear()
+        for start in range(0, max(len(waiting), 1), AT_ONCE):
+            portion = waiting[start:start + AT_ONCE]
+            try:
+                self._sink(Collected(self._source, portion, counts=dict(self._counts)))
+            except WeighbridgeError as error:
+                self._tell("", "not_handed_in", str(error))
+                self._owe(waiting[start:])
+                return False
+            self._counts.clear()
+        self._tell("", "not_handed_in", "")
         return True
 
     def _owe(self, readings: Sequence[CounterReading]) -> None:

@@ -12,19 +12,20 @@ import msgspec
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:/\[\]]+)):([0-9]{1,5})", re.ASCII)
 _PORT_END = 2**16
 
-Seconds = Annotated[float, msgspec.Meta(ge=1, le=86_400)]
-Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1024)]
+
+def _text(description: str) -> msgspec.Meta:
+    return msgspec.Meta(min_length=1, max_length=1024, description=description)
 
 
-class OpenvpnSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One server. `management`: host:port, or the path of a socket; its password is in a variable or in a file."""
+class OpenvpnSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One server: a status file, or a management socket and where its password is."""
 
-    instance: str
-    status: Text | None = None
-    management: Text | None = None
-    password_env: Text | None = None
-    password_file: Text | None = None
-    interval_s: Seconds = 10.0
+    instance: Annotated[str, msgspec.Meta(description="Id of the VPN instance whose sessions these are")]
+    status: Annotated[str, _text("Status file of the server, of version 2 or 3")] | None = None
+    management: Annotated[str, _text("Management socket instead: HOST:PORT, or its path")] | None = None
+    password_env: Annotated[str, _text("Variable that holds the management password")] | None = None
+    password_file: Annotated[str, _text("File that holds the management password")] | None = None
+    interval_s: Annotated[float, msgspec.Meta(ge=1, le=86_400, description="Seconds between readings")] = 10
 
     def __post_init__(self) -> None:
         """ValueError names the key at fault and says what would be right."""

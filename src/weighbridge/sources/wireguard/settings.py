@@ -11,16 +11,14 @@ import msgspec
 _INTERFACE: Final = re.compile(r"[A-Za-z0-9_=+.][A-Za-z0-9_=+.-]{0,14}", re.ASCII)  # as `wg` takes them; IFNAMSIZ
 _WORDS_OF_WG: Final = ("all", "interfaces")
 
-Seconds = Annotated[float, msgspec.Meta(ge=1, le=86_400)]
 
+class WireguardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One interface. `command` is used for userspace WireGuard, and where pyroute2 is not installed."""
 
-class WireguardSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One interface. `command`: where `wg` is, for userspace WireGuard and where pyroute2 is not installed."""
-
-    interface: str
-    instance: str
-    interval_s: Seconds = 10.0
-    command: Annotated[str, msgspec.Meta(min_length=1, max_length=1024)] = "wg"
+    interface: Annotated[str, msgspec.Meta(description="Name of the interface, such as wg0")]
+    instance: Annotated[str, msgspec.Meta(description="Id of the VPN instance whose peers these are")]
+    interval_s: Annotated[float, msgspec.Meta(ge=1, le=86_400, description="Seconds between readings")] = 10
+    command: Annotated[str, msgspec.Meta(min_length=1, max_length=1024, description="Where the command wg is")] = "wg"
 
     def __post_init__(self) -> None:
         """ValueError names the key at fault and says what would be right."""
