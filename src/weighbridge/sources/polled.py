@@ -67,6 +67,7 @@ class Rounds:
         self._owed: dict[tuple[Thing, str, int | None], CounterReading] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._troubles: dict[str, str] = {}
+        self._polled_us = 0
 
     def run(self, stop: Stop) -> None:
         """Works until `stop` is set. A poll that comes late is not made up for: the next one has its bytes."""
@@ -84,8 +85,12 @@ class Rounds:
 
     def poll(self, thing: Polled, stop: Stop) -> int:
         """Reads a thing once and hands in what it shows; how many readings were kept. Trouble is logged until it is over."""
+        now_us = self._clock.now_us()
+        if now_us < self._polled_us:  # the clock was set back: what is owed would come after what it was read before
+            self._drop_owed(len(self._owed))
+        self._polled_us = now_us
         try:
-            readings = thing.read(self._clock.now_us(), stop)
+            readings = thing.read(now_us, stop)
         except (OSError, WeighbridgeError) as error:
             self._counts[thing.name, error.word if isinstance(error, UnreadError) else "polls_failed"] += 1
             self._tell(thing.name, "poll_failed", str(error))
@@ -125,7 +130,11 @@ class Rounds:
             key = (reading.thing, reading.counter, reading.since_us)
             self._owed.pop(key, None)  # so that the order stays that of time
             self._owed[key] = reading
-        while len(self._owed) > OWED_MOST:
+        self._drop_owed(len(self._owed) - OWED_MOST)
+
+    def _drop_owed(self, count: int) -> None:
+        """The oldest so many of what is owed are given up, and counted."""
+        for _ in range(count):
             lost = self._owed.pop(next(iter(self._owed)))
             self._counts[lost.thing.device, "readings_dropped"] += 1
 
@@ -142,12 +151,13 @@ class Rounds:
             _log.info(f"{self._source}_{event}_no_more", of=name)
 
 
-def save_state(path: Path, body: bytes) -> None:
-    """The file is there whole, with this content, whatever happens. OSError: the disk is at fault."""
+def save_state(path: Path, body: bytes, *, is_durable: bool) -> None:
+    """The file is there whole, with this content; durable: even if the machine stops now. OSError: the disk is at fault."""
     draft = path.with_suffix(".new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "wb") as file:  # noqa: PTH123  a descriptor, for its mode
         file.write(body)
         file.flush()
-        os.fsync(file.fileno())
+        if is_durable:
+            os.fsync(file.fileno())
     draft.replace(path)

@@ -122,15 +122,15 @@ class ManagementSocket:
 
 
 class Server:
-    """One server, and what is remembered of it in the folder."""
+    """One server, and what is remembered of it in the folder. `place`: where it tells its status, if not there."""
 
-    def __init__(self, settings: OpenvpnSettings, folder: Path) -> None:
+    def __init__(self, settings: OpenvpnSettings, folder: Path, place: Place | None = None) -> None:
         self.name = settings.instance
         self.interval_s = settings.interval_s
         self.counts: Counter[str] = Counter()
-        place = settings.status or settings.management
-        self._place: Place = StatusFile(Path(settings.status)) if settings.status else ManagementSocket(settings)
-        self._state = folder / f"{hashlib.sha256(f'{self.name} {place}'.encode()).hexdigest()[:16]}.json"
+        self._place = place or (StatusFile(Path(settings.status)) if settings.status else ManagementSocket(settings))
+        digest = hashlib.sha256(f"{self.name} {settings.status or settings.management}".encode()).hexdigest()[:16]
+        self._state = folder / f"{digest}.json"
         self._known = self._load()
 
     def read(self, now_us: int, stop: Stop) -> Sequence[CounterReading]:
@@ -143,7 +143,7 @@ class Server:
             if status.updated == self._known.updated:
                 return []
             self._known = msgspec.structs.replace(self._known, updated=status.updated)
-            self._save()
+            self._save(is_durable=False)
             return [statistics_reading(self._known, status, now_us, self.name)]
         if status.time_s <= self._known.time_s:
             if now_us - status.time_s * SECOND_US > STALE_S * SECOND_US:
@@ -154,13 +154,13 @@ class Server:
         at_us = now_us if self._place.is_asked else min(now_us, status.time_s * SECOND_US)
         before_us = self._known.listed_at_us
         self._known, stood = follow(self._known, status, at_us)
-        self._save()  # before the readings are handed in: what counts from its start must not do so under two counters
+        self._save(is_durable=True)  # before it is handed in: what counts whole must not do so under two counters
         return readings_of(self._known, stood, before_us, self.name)
 
     def mark_kept(self) -> None:
         """What was read last is durable. OSError: that cannot be written down."""
         self._known = marked_kept(self._known)
-        self._save()
+        self._save(is_durable=False)
 
     def close(self) -> None:
         """Lets go of the server."""
@@ -175,5 +175,5 @@ class Server:
             _log.warning("openvpn_state_unreadable", file=str(self._state), reason=str(error))
         return Known(secrets.token_hex(4))
 
-    def _save(self) -> None:
-        save_state(self._state, msgspec.json.encode(self._known))
+    def _save(self, *, is_durable: bool) -> None:
+        save_state(self._state, msgspec.json.encode(self._known), is_durable=is_durable)

@@ -145,8 +145,8 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 class Known(msgspec.Struct, frozen=True):
     """What is remembered of an interface between polls and restarts.
 
-    `listed_at_us`: when its peers were last listed; `looked_at_us`: when it was last looked for, which is later where it
-    was not there. `newest_index` is that of this look.
+    `counter` is empty before the first list. `listed_at_us`: when its peers were last listed; `looked_at_us`: when it
+    was last looked for, which is later where it was not there. `newest_index` is that of this look.
     """
 
     counter: str
@@ -158,8 +158,8 @@ class Known(msgspec.Struct, frozen=True):
     peers: dict[str, Kept]
 
 
-def follow(known: Known | None, sight: Sight, now_us: int, counter: str) -> Known:
-    """What to remember after a look at an interface. `counter`: its name, if nobody has read this interface before.
+def follow(known: Known | None, sight: Sight, now_us: int, name: str) -> Known:
+    """What to remember after a look at an interface. `name` tells it from all interfaces of all machines.
 
     An interface that was made anew, and a peer that was missing before or whose totals fell, began after the look before:
     it counts whole since then (law 11). An interface that has another index without being newer was renamed to this
@@ -167,17 +167,26 @@ def follow(known: Known | None, sight: Sight, now_us: int, counter: str) -> Know
     """
     device = sight.device
     if known is None or now_us <= known.looked_at_us:  # where the clock was set back, what was before proves nothing
-        name = counter if known is None else known.counter
-        return _known(name, sight, now_us, {} if device is None else _first(device))
+        counter = "" if known is None else known.counter
+        return _known(counter or _counter(name, device), sight, now_us, {} if device is None else _first(device))
     if device is None:
         return msgspec.structs.replace(known, newest_index=sight.newest_index, looked_at_us=now_us)
     made_us = _made_us(known, sight, device, now_us)
     if made_us is not None:
-        return _known(known.counter, sight, now_us, {key: Kept(*totals, made_us) for key, totals in device.peers.items()})
+        peers = {key: Kept(*totals, made_us) for key, totals in device.peers.items()}
+        return _known(known.counter or _counter(name, device), sight, now_us, peers)
     if device.index != known.index:
-        return _known(f"{counter}#{device.index}@{now_us}", sight, now_us, _first(device))
+        return _known(f"{_counter(name, device)}@{now_us}", sight, now_us, _first(device))
     peers = {key: _peer(known.peers.get(key), totals, known.listed_at_us) for key, totals in device.peers.items()}
     return _known(known.counter, sight, now_us, peers)
+
+
+def _counter(name: str, device: Device | None) -> str:
+    """What an interface's counters are called from its first list on; one that is made anew takes them over.
+
+    By its index, so that two interfaces never share them where what was remembered is lost and names have changed.
+    """
+    return "" if device is None else f"{name}#{device.index}"
 
 
 def _known(counter: str, sight: Sight, now_us: int, peers: dict[str, Kept]) -> Known:

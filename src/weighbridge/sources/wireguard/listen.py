@@ -33,7 +33,7 @@ from weighbridge.sources.wireguard.decode import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from weighbridge.collected import Collector, CounterReading, Stop
     from weighbridge.sources.collector import Surroundings
@@ -48,6 +48,7 @@ LOOK_S: Final = 0.05
 
 _HARDLY = frozenset({errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.EAFNOSUPPORT})
 _ROOT = Path("/")
+_MODULE = Path("/sys/module/wireguard")  # there too where it is built in, for it has a version
 _log = structlog.get_logger("weighbridge.wireguard")
 
 
@@ -61,27 +62,27 @@ def make_collector(tables: tuple[WireguardSettings, ...], surroundings: Surround
 
 
 class Interface:
-    """One interface, and what is remembered of it in the folder."""
+    """One interface, and what is remembered of it in the folder. `look`: how it is read."""
 
-    def __init__(self, settings: WireguardSettings, folder: Path) -> None:
+    def __init__(
+        self, settings: WireguardSettings, folder: Path, look: Callable[[WireguardSettings, Stop], Sight] | None = None
+    ) -> None:
         self.name = settings.instance
         self.interval_s = settings.interval_s
         self.counts: Counter[str] = Counter()
         self._settings = settings
+        self._look = look or look_at
         digest = hashlib.sha256(f"{settings.instance} {settings.interface}".encode()).hexdigest()[:16]
         self._state = folder / f"{digest}.json"
         self._known = self._load()
 
     def read(self, now_us: int, stop: Stop) -> Sequence[CounterReading]:
-        """Totals of each peer; none where the interface is not there. UnreadError, OSError: it could not be told."""
-        interface = self._settings.interface
-        device = read_netlink(interface) or read_tool(self._settings.command, interface, stop)
-        newest_index = max((index for index, _ in socket.if_nameindex()), default=0)
-        counter = f"{machine_mark(_ROOT)}/{interface}"
-        self._known = follow(self._known, Sight(device, read_boot(_ROOT), newest_index), now_us, counter)
-        self._save()  # before the readings are handed in: what counts from its start must not do so twice
-        if device is None:
-            raise UnreadError(f"there is no interface {interface}", "interface_missing")
+        """Totals of each peer. UnreadError, OSError: they could not be told, or there is no such interface."""
+        sight = self._look(self._settings, stop)
+        self._known = follow(self._known, sight, now_us, f"{machine_mark(_ROOT)}/{self._settings.interface}")
+        self._save()
+        if sight.device is None:
+            raise UnreadError(f"there is no interface {self._settings.interface}", "interface_missing")
         return readings_of(self._known, self._settings.instance)
 
     def mark_kept(self) -> None:
@@ -103,7 +104,15 @@ class Interface:
             return None
 
     def _save(self) -> None:
-        save_state(self._state, msgspec.json.encode(self._known))
+        """No fsync: what a crash takes of it can only lose the bytes of peers that were made anew in that moment."""
+        save_state(self._state, msgspec.json.encode(self._known), is_durable=False)
+
+
+def look_at(settings: WireguardSettings, stop: Stop) -> Sight:
+    """The interface as it is now, by netlink or by `wg`. UnreadError, OSError: that cannot be told."""
+    device = read_netlink(settings.interface) or read_tool(settings.command, settings.interface, stop)
+    newest_index = max((index for index, _ in socket.if_nameindex()), default=0)
+    return Sight(device, read_boot(_ROOT), newest_index)
 
 
 def read_netlink(interface: str) -> Device | None:
@@ -111,6 +120,8 @@ def read_netlink(interface: str) -> Device | None:
 
     UnreadError: the kernel refuses, or its answer makes no sense. `wg` may know an interface that the kernel does not.
     """
+    if not _MODULE.exists():  # pyroute2 would leave a socket open, and say so in the log at every poll
+        return None
     try:
         pyroute2: Any = import_module("pyroute2")
     except ImportError:  # pip install 'weighbridge[wireguard]'
