@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import structlog
 
+from weighbridge.domain.errors import BusyError, LateError, StorageError
 from weighbridge.sources import COLLECTORS
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ LONGEST_WAIT_S: Final = 60.0
 """Between a collector's fall and its next start: an address that is taken may be free in a minute."""
 STEADY_S: Final = 30.0
 """A collector that ran so long stands on its feet: it is in no trouble, and after its next fall the waits begin anew."""
+LATE_WAIT_S: Final = 1.0
+"""Between attempts to learn whether something was kept, where the queue is full or the disk at fault."""
 STOP_S: Final = 10.0
 """How long a stop waits for a collector; they need a second or two."""
 
@@ -114,14 +117,27 @@ def make_collector(name: str, tables: tuple[Any, ...], surroundings: Surrounding
 
 
 def numbered(take: Callable[[Collected, str], object]) -> Sink:
-    """A sink that hands on what it gets with an id of its own: this process's, and a number.
+    """A sink that hands on what it gets under an id of its own: this process's, and a number.
 
-    A retry gets another id: `take` must be certain that what it raised for was not kept.
+    Collectors that try again do so with more, so what is not known to be kept is asked for until it is known: the sink
+    raises only where nothing was kept.
     """
     process = uuid4()
     numbers = count(1)
 
     def sink(collected: Collected) -> None:
-        take(collected, f"{process}/{next(numbers)}")
+        name = f"{process}/{next(numbers)}"
+        is_late = False
+        while True:
+            try:
+                take(collected, name)
+            except LateError:
+                is_late = True
+            except (BusyError, StorageError):
+                if not is_late:
+                    raise
+                time.sleep(LATE_WAIT_S)
+            else:
+                return
 
     return sink
