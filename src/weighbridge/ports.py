@@ -93,7 +93,8 @@ class UsageStore(Protocol):
     def fold(self, rows: np.ndarray, mark: Mark) -> bool:
         """Add `rows` (dtype SLOT_ROW, any order) and move to `mark`, atomically and durably.
 
-        False, and nothing changes, if the store is at or past `mark.position` already.
+        Rows with SlotFlag.SUBTRACT are taken away; they never exceed what their slot holds by then. False, and nothing
+        changes, if the store is at or past `mark.position` already.
         """
 
     def load(self, rows: np.ndarray) -> None:
@@ -136,8 +137,14 @@ class UsageStore(Protocol):
     def retain(self, tier_s: int, before_s: int) -> int:
         """Forget rows of one tier (300, 1800, 86400) that lie wholly before an instant; how many rows went."""
 
+    def exact_since_s(self) -> int:
+        """From which instant on sums of 5 minutes are kept: before it `retain` has left coarser ones only."""
+
     def check(self) -> list[Finding]:
-        """Every rollup against its finer tier, and the totals of the sums against the mark's. Empty: all is well."""
+        """Every rollup against its finer tier, the totals of the sums against the mark's, and no slot's sum below zero.
+
+        Empty: all is well.
+        """
 
     def close(self) -> None:
         """Flush and let go of the files. Further calls raise StorageError."""
