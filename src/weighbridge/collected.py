@@ -97,7 +97,7 @@ class Fate(IntEnum):
     UNATTRIBUTED = 0  # nobody's, as far as the sender reaches
     ATTRIBUTED = 1    # counted for the thing that was known by it in its slot
     ELSEWHERE = 2     # a thing's whose one metering point is another exporter (law 22)
-    BESIDE = 3        # nobody's, kept for later (`networks`): the other ends of its flows were known, and count there
+    BESIDE = 3        # nobody's, kept for later (model.Exporter.networks): the other ends of its flows are counted
 
 
 KEPT_SUM = np.dtype([*FLOW_SUM.descr, ("fate", "u1")])

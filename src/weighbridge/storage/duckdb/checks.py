@@ -57,7 +57,8 @@ def _below_zero(cursor: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     if count:
         yield Finding(
             "below zero",
-            f"{count} sums of 5 minutes lie below zero; the first is series {series}, second {slot * FIVE.slot_s} of the epoch",
+            f"{count} sums of 5 minutes lie below zero; the first is series {series}, "
+            f"second {slot * FIVE.slot_s} of the epoch",
             _REMEDY,
         )
 
