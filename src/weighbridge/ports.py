@@ -234,7 +234,10 @@ class FlowStore(Protocol):
         """
 
     def withdraw(self, id_: str) -> None:
-        """Nothing of an id is kept: its journal transaction failed. Only for the newest id, before `compact` or `replace`."""
+        """What the last `keep` kept anew, under this id, is gone: its journal transaction failed.
+
+        What it found kept already stays, for that may be in the journal since. Any other id: nothing happens.
+        """
 
     def read(self, start_s: int, end_s: int, *, unattributed_only: bool = False) -> Iterator[KeptSums]:
         """What is kept of the slots in [start_s, end_s), slot by slot in ascending order, each with equal rows added up.

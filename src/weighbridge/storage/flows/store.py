@@ -60,7 +60,7 @@ class SqliteFlowStore:
         self._lock = threading.RLock()
         self._days = Days(folder, begins_s)
         self._in_parts = set(self._days.known)  # days that may have slots in more than one piece
-        self._newest: tuple[str, tuple[int, ...]] = ("", ())  # the id that was kept last, and the days that it touches
+        self._newest: tuple[str, tuple[int, ...]] = ("", ())  # the last id, and the days in which it was new
         self._owed: list[tuple[int, str]] = []  # days and ids to withdraw before anything else is done
 
     def keep(self, id_: str, content: bytes, sums: Sequence[KeptSums]) -> frozenset[int]:
@@ -74,9 +74,9 @@ class SqliteFlowStore:
                     if slots is None:
                         self._keep_day(day, id_, content, days[day])
             except BaseException:
-                self._withdraw(id_, days)
+                self._withdraw(id_, [day for day, slots in corrected.items() if slots is None])
                 raise
-            self._newest = (id_, tuple(days))
+            self._newest = (id_, tuple(day for day, slots in corrected.items() if slots is None))
             return frozenset().union(*filter(None, corrected.values()))
 
     def _corrected(self, day: int, id_: str, content: bytes) -> frozenset[int] | None:
@@ -101,11 +101,13 @@ class SqliteFlowStore:
         self._in_parts.add(day)
 
     def withdraw(self, id_: str) -> None:
-        """Nothing of an id is kept; where the disk does not let it go now, before anything else is kept or read."""
+        """What the last `keep` made of an id is gone; where the disk does not let it go now, before anything else is done."""
         with self._lock:
             self._days.must_be_open()
             newest, days = self._newest
-            self._withdraw(id_, days if newest == id_ else sorted(self._days.known))
+            if newest == id_:
+                self._withdraw(id_, days)
+                self._newest = ("", ())
 
     def _withdraw(self, id_: str, days: Iterable[int]) -> None:
         self._owed += [(day, id_) for day in days]
