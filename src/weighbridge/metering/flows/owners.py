@@ -91,7 +91,7 @@ class Owners:
 
     def _learn(self, view: CatalogView) -> None:
         """Many changes of a catalog change no attribution: then every index still holds, but for those of a reach."""
-        networks = {read_network(text): text for each in view.exporters_by_address.values() for text in each.networks}
+        networks = {read_network(text): text for each in tuple(view.exporters_by_address.values()) for text in each.networks}
         self._networks = Prefixes((text, 0) for text in networks.values())
         listed = list(stretches(view))
         if listed != self._stretches:
