@@ -17,7 +17,7 @@ from weighbridge.collected import MAPPED_HI, MAPPED_LO
 from weighbridge.domain.errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 NONE = -1
 """No prefix holds this address."""
@@ -29,7 +29,9 @@ LARGEST_VALUE = 2**31 - 1
 FIRST_BITS = 16
 STEP_BITS = (8, 4, 4)
 
-_IPV4_BITS, _IPV6_BITS = 32, 128
+BITS = {4: 32, 6: 128}
+"""How long an address of each version is."""
+_IPV4_BITS, _IPV6_BITS = BITS[4], BITS[6]
 _MAPPED_BITS = 96
 _MAPPED = MAPPED_LO >> _IPV4_BITS
 _HALF_BITS = 64
@@ -40,7 +42,10 @@ Network: TypeAlias = tuple[int, int, int]
 
 
 def read_network(text: str) -> Network:
-    """An address or a prefix. IPv4 mapped into IPv6 is IPv4. InvalidInputError: it is neither, or has bits behind its length."""
+    """An address or a prefix; IPv4 mapped into IPv6 is IPv4.
+
+    InvalidInputError: it is neither, or has bits behind its length.
+    """
     address, slash, length = text.partition("/")
     family, version, bits = (socket.AF_INET6, 6, _IPV6_BITS) if ":" in address else (socket.AF_INET, 4, _IPV4_BITS)
     try:
@@ -57,6 +62,12 @@ def read_network(text: str) -> Network:
     if bits == _IPV6_BITS and told >= _MAPPED_BITS and first >> _IPV4_BITS == _MAPPED:
         return 4, first & (2**_IPV4_BITS - 1), told - _MAPPED_BITS
     return version, first, told
+
+
+def is_mapped(hi: np.ndarray, lo: np.ndarray) -> np.ndarray:
+    """Which of these IPv6 addresses are IPv4 addresses."""
+    mapped: np.ndarray = (hi == MAPPED_HI) & (lo >> np.uint64(_IPV4_BITS) == _MAPPED)
+    return mapped
 
 
 class Prefixes:
@@ -96,7 +107,7 @@ class Prefixes:
 
     def find(self, hi: np.ndarray, lo: np.ndarray) -> np.ndarray:
         """The same for halves of IPv6 addresses (uint64); IPv4 mapped into IPv6 is IPv4."""
-        mapped = (hi == MAPPED_HI) & (lo >> np.uint64(_IPV4_BITS) == _MAPPED)
+        mapped = is_mapped(hi, lo)
         if not mapped.any():
             return self._six.find(hi, lo)
         if mapped.all():
@@ -218,7 +229,10 @@ class _Six:
 
 
 def _ranges(networks: list[tuple[int, int, int]], bits: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """Starts of ranges, as upper and lower halves, and each range's value. The first starts at 0; neighbours differ in value."""
+    """Starts of ranges, as upper and lower halves, and each range's value.
+
+    The first starts at 0; neighbours differ in value.
+    """
     spans = [(first, first + (1 << (bits - length)), value) for first, length, value in sorted(networks, key=_length)]
     edges = sorted({0}.union(*((first, end) for first, end, _ in spans)))
     place = {edge: number for number, edge in enumerate(edges)}
