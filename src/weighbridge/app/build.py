@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -21,9 +22,12 @@ from weighbridge.http.jwt import JwtSettings
 from weighbridge.http.metrics import IntakeCounts
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
+from weighbridge.metering.flows.corrections import Reattribution
+from weighbridge.metering.flows.desk import FlowDesk
 from weighbridge.metering.fold import catch_up
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.jobs import Job, Jobs
+from weighbridge.model import Metering
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
 from weighbridge.sources.host.listen import HostCollector, is_supported
 from weighbridge.sources.hub.routes import HUB
@@ -31,6 +35,7 @@ from weighbridge.sources.otlp.routes import OTLP
 from weighbridge.sources.remote_write.routes import make_routes as make_write_routes
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
+from weighbridge.storage.flows.store import SqliteFlowStore
 from weighbridge.storage.journal.store import SqliteJournal
 from weighbridge.web.pages import WEB_ROUTES
 
@@ -67,6 +72,7 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self._clock = clock
+        self._folding = threading.Lock()
         self._opened = ExitStack()
         try:
             self._open()
@@ -90,6 +96,9 @@ class Application:
         self._journal.ensure_after(mark.position, mark.totals)
         self._intake = Intake(self._catalog, self._journal, self._clock, mark)
         self._opened.callback(self._intake.close)
+        self._flows = SqliteFlowStore(folder / "flows", self._flows_begin_s)
+        self._opened.callback(self._flows.close)
+        self.flow_desk = FlowDesk(self._catalog, self._flows, self._clock)
         self.services = Services(
             catalog=self._catalog,
             store=self._store,
@@ -97,6 +106,11 @@ class Application:
             intake=self._intake,
             clock=self._clock,
             health=self,
+            flows=self._flows,
+            reattribution=Reattribution(
+                self.flow_desk, catalog=self._catalog, flows=self._flows, usage=self._store, intake=self._intake,
+                clock=self._clock, fold=self.fold,
+            ),
         )
         self.services.metrics.registry.register(IntakeCounts(self._intake))
         self._jobs = Jobs(self._table(), time.monotonic)
@@ -129,6 +143,7 @@ class Application:
             Job("trim", "upkeep", TRIM_EVERY_S, lambda: self._journal.trim(self._store.mark().position)),
             Job("compact", "upkeep", COMPACT_EVERY_S, lambda: self._store.compact(self._now_s())),
             Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
+            Job("compact flows", "upkeep", COMPACT_EVERY_S, self.flow_desk.compact),
             Job("give back memory", "upkeep", GIVE_BACK_EVERY_S, give_back),
         ]
         table += self._log_jobs()
@@ -154,8 +169,14 @@ class Application:
         return jobs
 
     def fold(self) -> None:
-        """Everything accepted before the call is in the answers."""
-        self._intake.note_folded(catch_up(self._journal, self._store))
+        """Everything accepted before the call is in the answers. Two at once would count the same rows twice."""
+        with self._folding:
+            self._intake.note_folded(catch_up(self._journal, self._store))
+
+    def _flows_begin_s(self) -> int:
+        """From when on a new store of flows holds all that was ever taken: now, where some were taken before it was there."""
+        fed = any(series.key.via == Metering.FLOWS for series in tuple(self._catalog.view().series.values()))
+        return self._now_s() if fed else 0
 
     def _retain(self) -> None:
         settings = self.settings
@@ -164,6 +185,8 @@ class Application:
         ):
             if days is not None:
                 self._store.retain(tier_s, self._now_s() - days * 86400)
+        if settings.retention_days_flows is not None:
+            self.flow_desk.retain(self._now_s() - settings.retention_days_flows * 86400)
 
     def _now_s(self) -> int:
         return self._clock.now_us() // 1_000_000

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 from weighbridge.http.metrics import Metrics
 
 if TYPE_CHECKING:
+    from weighbridge.metering.flows.corrections import Reattribution
     from weighbridge.metering.intake import Intake
-    from weighbridge.ports import Catalog, Clock, Journal, UsageStore
+    from weighbridge.ports import Catalog, Clock, FlowStore, Journal, UsageStore
 
 
 class Health(Protocol):
@@ -38,3 +39,5 @@ class Services:
     clock: Clock
     health: Health = field(default_factory=AlwaysReady)
     metrics: Metrics = field(default_factory=Metrics)
+    flows: FlowStore | None = None
+    reattribution: Reattribution | None = None

@@ -87,6 +87,7 @@ class Reattribution:
     def __init__(
         self,
         desk: FlowDesk,
+        *,
         catalog: Catalog,
         flows: FlowStore,
         usage: UsageStore,
@@ -119,8 +120,9 @@ class Reattribution:
         outcome = Outcome(from_s, to_s)
         for piece_s in range(from_s, to_s, SLOTS_A_PIECE * SLOT_S):
             with self._desk.lock:
-                end_s = min(piece_s + SLOTS_A_PIECE * SLOT_S, to_s)
-                self._run_piece(max(piece_s, self.bounds_s()[0]), end_s, outcome, dry_run=dry_run)
+                start_s, end_s = max(piece_s, self.bounds_s()[0]), min(piece_s + SLOTS_A_PIECE * SLOT_S, to_s)
+                if start_s < end_s:  # or that day was forgotten meanwhile
+                    self._run_piece(start_s, end_s, outcome, dry_run=dry_run)
         _log.info("reattributed", start_s=from_s, end_s=to_s, dry_run=dry_run, corrections=outcome.corrections)
         return outcome
 

@@ -13,8 +13,6 @@ from weighbridge.metering.flows.desk import exporter_name
 from weighbridge.metering.flows.sums import AMOUNTS, address_text, exact_sum, summed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from weighbridge.model import CatalogView
     from weighbridge.ports import FlowStore
 
