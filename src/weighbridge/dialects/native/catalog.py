@@ -239,6 +239,7 @@ def _deleter(resource: Resource) -> Handler:
 def _routes(resource: Resource) -> tuple[Route, ...]:
     """The five routes of a kind."""
     write = Scope.ADMIN if resource.is_global else Scope.CATALOG_WRITE
+    read = Scope.ADMIN if resource.is_hidden else READ_SCOPE
     article = "an" if resource.noun[0] in "aeiou" else "a"
     path, one = resource.params(is_one=False), resource.params(is_one=True)
     object_ = Documented(f"The {resource.noun}", {JSON: resource.schema()}, resource.example)
@@ -249,11 +250,11 @@ def _routes(resource: Resource) -> tuple[Route, ...]:
     name, sees = resource.kind.replace("_", "-"), resource.sees
     return (
         Route("GET", resource.list_path, f"list-{name}s", f"The {plural} that the key sees", _lister(resource),
-              READ_SCOPE, (*path, *filters, *PAGE_PARAMS), answers={200: page}, sees=sees),
+              read, (*path, *filters, *PAGE_PARAMS), answers={200: page}, sees=sees),
         Route("POST", resource.list_path, f"create-{name}", f"Make {article} {resource.noun}", _creator(resource),
               write, path, resource.body(is_new=True), answers={201: created, 409: CONFLICT}, sees=sees,
               description="An id that was deleted is restored, with its usage, where it belonged before."),
-        Route("GET", resource.path, f"get-{name}", f"Read one {resource.noun}", _getter(resource), READ_SCOPE, one,
+        Route("GET", resource.path, f"get-{name}", f"Read one {resource.noun}", _getter(resource), read, one,
               answers={200: object_}, sees=sees),
         Route("PATCH", resource.path, f"change-{name}", f"Change fields of {article} {resource.noun}",
               _changer(resource), write, one, resource.body(is_new=False), answers={200: object_, 409: CONFLICT},

@@ -23,6 +23,7 @@ _UUID = {"type": "string", "format": "uuid"}
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": _MOST}
 _AMOUNT = {"type": "integer", "minimum": 0, "maximum": _MOST}
 _AMOUNT_OR_NULL = {"type": ["integer", "null"], "minimum": 0, "maximum": _MOST}
+_PREFIX = {"type": "string", "minLength": 2, "maxLength": 49}
 _INSTANT_OR_NULL = {"type": ["string", "null"]}
 _ALLOWANCE = {
     "type": "object",
@@ -78,6 +79,7 @@ class Resource:
     given: tuple[str, ...] = ()  # fields that no answer holds
     sees: tuple[str, ...] = ()
     is_global: bool = False  # changing it takes the scope admin
+    is_hidden: bool = False  # reading it, too
     is_made_id: bool = True  # the id may be left out
     prefix: str = ""  # path in front of the section
     prefix_param: str | None = None
@@ -131,6 +133,19 @@ class Resource:
 REGION = Resource(
     "region", "region", "regions", "region", _ID, {"slug": _SLUG, "name": _TEXT}, ("slug", "name"),
     {"id": "reg_9QDB5qag", "slug": "brazil", "name": "Brazil"}, is_global=True,
+)
+EXPORTER = Resource(
+    "exporter", "exporter", "exporters", "exporter", _ID,
+    {
+        "address": {"type": "string", "description": "IPv4 or IPv6: where its flows come from (sFlow: its agent address)"},
+        "sampling_rate": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31,
+                          "description": "One packet of so many; used only where it does not say its rate itself"},
+        "networks": {"type": "array", "maxItems": 10_000, "items": _PREFIX,
+                     "description": "Addresses in here are kept apart even where nobody has them yet"},
+    },
+    ("address",),
+    {"id": "edge-1", "address": "192.0.2.1", "sampling_rate": 1000, "networks": ["198.51.100.0/24"]},
+    sees=("exporter",), is_global=True, is_hidden=True,
 )
 ORGANIZATION = Resource(
     "organization", "organization", "organizations", "organization", _ID,
@@ -192,7 +207,7 @@ VPN_INSTANCE = Resource(
 PEER = Resource(
     "peer", "peer", "peers", "peer", _ID, {"public_key": _TEXT_OR_NULL}, (),
     {"id": "alice", "vpn": "d290f1ee-6c54-4b01-90e6-d701748f0851",
-     "public_key": "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="},
+     "public_key": "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=", "common_name": None},
     parent="vpn", parent_schema=_UUID, sees=("vpn", "peer"), is_made_id=False,
     prefix="/vpn_instances/{vpn}", prefix_param="vpn",
 )
@@ -225,7 +240,7 @@ SPACE = Resource(
 )
 
 RESOURCES = (
-    REGION, ORGANIZATION, PROJECT, SERVER, VPN_INSTANCE, PEER, APP, ENVIRONMENT, CONSUMER, SPACE,
+    REGION, EXPORTER, ORGANIZATION, PROJECT, SERVER, VPN_INSTANCE, PEER, APP, ENVIRONMENT, CONSUMER, SPACE,
 )
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -280,9 +295,11 @@ PLAN = Documented(
 )
 _DOCUMENT = {"type": "object", "properties": {
     "regions": {"type": "array", "items": {"type": "object"}},
+    "exporters": {"type": "array", "items": {"type": "object"}},
     "organizations": {"type": "array", "items": {"type": "object"}}}}
 _DOCUMENT_EXAMPLE = {
     "regions": [REGION.example],
+    "exporters": [EXPORTER.example],
     "organizations": [{"id": "org_acme", "slug": "acme", "name": "Acme Hosting", "spaces": [
         {"id": 123, "name": "Blog"}]}],
 }
