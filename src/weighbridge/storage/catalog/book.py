@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
-    from weighbridge.model import Attribution
+    from weighbridge.model import Attribution, Series
     from weighbridge.model import Key as ApiKey
-    from weighbridge.model import Series
 
 Changes = dict[str, dict[Key, Held]]
 """What is new, by kind and key; a kind without changes may be absent."""

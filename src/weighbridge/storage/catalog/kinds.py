@@ -27,6 +27,7 @@ from weighbridge.model import (
     Space,
     VpnInstance,
 )
+from weighbridge.storage.catalog.attributions import ATTRIBUTION_FIELDS
 from weighbridge.storage.catalog.fields import (
     choice,
     integer,
@@ -43,7 +44,6 @@ from weighbridge.storage.catalog.fields import (
     read_uuid,
     scalar,
 )
-
 from weighbridge.storage.catalog.networks import parse_prefixes, read_address
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ _TEXT = scalar(read_text)
 _TEXT_OR_NULL = scalar(nullable(read_text))
 _SLUG = scalar(read_slug)
 _AMOUNT_OR_NULL = scalar(nullable(read_amount))
+_DATED = {**ATTRIBUTION_FIELDS, "from": scalar(read_instant_s)}
 
 KINDS: Mapping[str, KindSpec] = {
     spec.name: spec
@@ -165,17 +166,22 @@ KINDS: Mapping[str, KindSpec] = {
         ),
         KindSpec(
             "server", "servers", Server, "servers", read_id,
-            {"hostname": _TEXT, "region": _SLUG, "from": scalar(read_instant_s)},
+            {"hostname": _TEXT, "region": _SLUG, **_DATED},
             ("hostname", "region"), "project", "project", prefix="sv_",
         ),
         KindSpec(
             "vpn_instance", "vpn_instances", VpnInstance, "vpns", read_uuid,
-            {"name": _TEXT, "region": scalar(nullable(read_slug)), "primary_server": scalar(nullable(read_id))},
+            {
+                "name": _TEXT,
+                "region": scalar(nullable(read_slug)),
+                "primary_server": scalar(nullable(read_id)),
+                **_DATED,
+            },
             ("name",), "organization", "organization", "vpns_of",
         ),
         KindSpec(
             "peer", "peers", Peer, "peers", read_id,
-            {"public_key": _TEXT_OR_NULL, "common_name": _TEXT_OR_NULL}, (), "vpn_instance", "vpn", "peers_of",
+            {"public_key": _TEXT_OR_NULL, "common_name": _TEXT_OR_NULL, **_DATED}, (), "vpn_instance", "vpn", "peers_of",
         ),
         KindSpec(
             "app", "apps", App, "apps", read_number,

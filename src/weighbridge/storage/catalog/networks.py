@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.model import Port
@@ -51,7 +52,7 @@ def read_address(value: object) -> str:
     if "/" in text:
         msg = f"must be one address, without a length, not {show(text)}"
         raise WrongValueError(msg)
-    address, _ = _interface(text)
+    address, _ = _interface(text, "an address such as 192.0.2.1 or 2001:db8::1")
     if address.is_unspecified or address.is_multicast:
         msg = f"must be the address of one machine, not {show(text)}"
         raise WrongValueError(msg)
@@ -64,7 +65,7 @@ def read_prefix(value: object) -> str:
     WrongValueError: the value is no such thing, or has bits behind its length; it says what would be right.
     """
     text = read_text(value)
-    address, length = _interface(text)
+    address, length = _interface(text, "an address or prefix such as 192.0.2.10, 192.0.2.16/28 or 2001:db8::/64")
     network = ipaddress.ip_network((address, length), strict=False)
     if network.network_address != address:
         msg = f"{show(text)} has bits set behind its length: write {network} for the network, {address} for the address"
@@ -75,15 +76,15 @@ def read_prefix(value: object) -> str:
     return str(network)
 
 
-def _interface(text: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
-    """Address and length. WrongValueError: it is neither an address nor a prefix."""
-    try:
-        if not _PREFIX.fullmatch(text):
-            raise ValueError
-        found = ipaddress.ip_interface(text)
-    except ValueError:
-        msg = f"must be an address or prefix such as 192.0.2.10, 192.0.2.16/28 or 2001:db8::/64, not {show(text)}"
-        raise WrongValueError(msg) from None
+def _interface(text: str, wanted: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+    """Address and length, IPv4 where it is mapped into IPv6. WrongValueError: the text is not what is wanted."""
+    found = None
+    if _PREFIX.fullmatch(text):
+        with suppress(ValueError):
+            found = ipaddress.ip_interface(text)
+    if found is None:
+        msg = f"must be {wanted}, not {show(text)}"
+        raise WrongValueError(msg)
     address, length = found.ip, found.network.prefixlen
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped, length - _MAPPED_BITS) if mapped is not None and length >= _MAPPED_BITS else (address, length)
