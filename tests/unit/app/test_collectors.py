@@ -1,4 +1,4 @@
-"""Collectors run each by itself; one that falls is told and started again; what is not known to be kept is asked for."""
+"""Collectors run each by itself; one that falls is told and started again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from weighbridge import sources
 from weighbridge.app import collectors as running
 from weighbridge.app.collectors import Collectors, numbered
 from weighbridge.collected import Collected
-from weighbridge.domain.errors import BusyError, DiskFullError, InvalidInputError, LateError
+from weighbridge.domain.errors import BusyError, DiskFullError, InvalidInputError
 from weighbridge.sources.collector import Surroundings
 
 if TYPE_CHECKING:
@@ -127,47 +127,20 @@ def test_a_stop_before_the_start_is_one(tmp_path):
 ONE = Collected("one")
 
 
-class Desk:
-    """Answers as planned, and keeps what it takes by id."""
-
-    def __init__(self, *plan) -> None:
-        self.plan = list(plan)
-        self.asked = []
-        self.kept = []
-
-    def take(self, collected, name) -> None:
-        self.asked.append(name)
-        step = self.plan.pop(0) if self.plan else None
-        if isinstance(step, LateError) and name not in self.kept:
-            self.kept.append(name)  # it was kept, only nobody heard of it
-        if step is not None:
-            raise step
-        if name not in self.kept:
-            self.kept.append(name)
-
-
 def test_each_hand_over_has_an_id_of_its_own():
-    desk = Desk()
-    sink = numbered(desk.take)
+    asked = []
+    sink = numbered(lambda _collected, name: asked.append(name))
     for _ in range(3):
         sink(ONE)
-    numbered(desk.take)(ONE)
-    assert len(set(desk.asked)) == 4
-    assert [name.partition("/")[2] for name in desk.asked] == ["1", "2", "3", "1"]
+    numbered(lambda _collected, name: asked.append(name))(ONE)
+    assert len(set(asked)) == 4
+    assert [name.partition("/")[2] for name in asked] == ["1", "2", "3", "1"]
 
 
 @pytest.mark.parametrize("error", [BusyError("full"), DiskFullError("full")])
 def test_what_was_not_kept_is_the_collectors_again(error):
-    desk = Desk(error)
+    def take(_collected, _name):
+        raise error
+
     with pytest.raises(type(error)):
-        numbered(desk.take)(ONE)
-    assert len(desk.asked) == 1
-    assert desk.kept == []
-
-
-def test_what_may_have_been_kept_is_asked_for_until_it_is_known(monkeypatch):
-    monkeypatch.setattr(running, "LATE_WAIT_S", 0)
-    desk = Desk(LateError("late"), BusyError("full"), LateError("late"), DiskFullError("full"))
-    numbered(desk.take)(ONE)
-    assert len(desk.asked) == 5
-    assert len(set(desk.asked)) == len(desk.kept) == 1
+        numbered(take)(ONE)

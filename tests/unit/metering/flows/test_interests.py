@@ -10,7 +10,7 @@ from support.catalog import MemoryCatalog
 from support.clock import HandClock
 from weighbridge.metering.flows.interest import Interest
 from weighbridge.metering.flows.interest_wire import UnreadableError, read_interest, write_interest
-from weighbridge.metering.flows.known import LINGER_S, RENEW_S, Known, interest_of
+from weighbridge.metering.flows.interests import LINGER_S, RENEW_S, Interests, interest_of
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import (
     Attribution,
@@ -99,7 +99,7 @@ def test_a_key_of_a_project_reaches_no_tunnels():
 def test_it_is_kept_until_the_catalog_changes_or_time_has_passed():
     view = view_of(server("a", by_address(0, "192.0.2.1/32")))
     clock = HandClock(NOW_S * 1_000_000)
-    known = Known(MemoryCatalog(view), clock)
+    known = Interests(MemoryCatalog(view), clock)
     first = known.of()
     assert known.of() is first
     view.servers["b"] = server("b", by_address(0, "192.0.2.2/32"))
