@@ -1,4 +1,4 @@
-"""A server that was away for long: an agent whose disk holds what it collected meanwhile, and how long it takes to catch up."""
+"""A server that was away for long: an agent whose disk holds what it collected meanwhile catches up."""
 
 from __future__ import annotations
 

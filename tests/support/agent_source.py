@@ -98,7 +98,8 @@ def main() -> None:
     import agent_source  # noqa: PLC0415  by the name that the registries know it by
 
     from weighbridge import sources  # noqa: PLC0415
-    from weighbridge.cli import agent, main as program  # noqa: PLC0415
+    from weighbridge.cli import agent  # noqa: PLC0415
+    from weighbridge.cli import main as program  # noqa: PLC0415
     from weighbridge.spool import delivery  # noqa: PLC0415
 
     sources.SOURCES["made"] = agent_source.__doc__ or ""
