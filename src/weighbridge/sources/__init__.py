@@ -7,13 +7,17 @@ SOURCES: dict[str, str] = {
     "hub": "Apitally's clients 0.25: POST /v2/{client_id}/{env}/…",
     "log": "access logs, followed through rotation or read whole",
     "host": "this machine's own interfaces, from the kernel's counters",
+    "openvpn": "sessions of OpenVPN servers, from a status file or the management socket",
     "otlp": "OpenTelemetry over HTTP: POST /v1/metrics, with an app's write token",
     "remote_write": "counters by Prometheus remote write: POST /api/v1/write",
+    "wireguard": "peers of WireGuard interfaces, in the kernel or in userspace",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
     "host": "weighbridge.sources.host.listen:make_collector",
+    "openvpn": "weighbridge.sources.openvpn.listen:make_collector",
+    "wireguard": "weighbridge.sources.wireguard.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the
 server where the settings have a section of that name, and as `weighbridge collect NAME` on another host."""
@@ -21,7 +25,9 @@ server where the settings have a section of that name, and as `weighbridge colle
 SETTINGS: dict[str, str] = {
     "host": "weighbridge.sources.host.settings:HostSettings",
     "log": "weighbridge.sources.log.settings:read_settings",
+    "openvpn": "weighbridge.sources.openvpn.settings:OpenvpnSettings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
+    "wireguard": "weighbridge.sources.wireguard.settings:WireguardSettings",
 }
 """Name of a section [[sources.NAME]] in weighbridge.toml → what reads one of its tables, `module:name`: a msgspec struct, or
 a function from the table to one (InvalidInputError where it is wrong). A method `placed(folder)` makes paths absolute."""
