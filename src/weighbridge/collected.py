@@ -8,7 +8,7 @@ Units: instants `_us` are microseconds since the Unix epoch, UTC; amounts are by
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntFlag, StrEnum
+from enum import IntEnum, IntFlag, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -62,6 +62,7 @@ class FlowFlag(IntFlag):
     UNKNOWN_SAMPLER = 4  # a sampler was named whose rate nobody told: the exporter's setting applies, else it is refused
     LONELY = 8           # neither end was known to the collector: unattributed, unless the server knows this address
     SENDER = 16          # of a lonely flow: this row is its source's, so that it counts once in an exporter's total
+    BLIND = 32           # of a lonely flow: nobody had told the collector what to know, so the other end may be known
 
 
 FLOW_SUM = np.dtype([
@@ -89,6 +90,19 @@ class FlowSums:
 
     exporter: str
     rows: np.ndarray
+
+
+class Fate(IntEnum):
+    """Whose a flow sum was when the server took it, or when attribution was last worked out anew."""
+
+    UNATTRIBUTED = 0  # nobody's, as far as the sender reaches
+    ATTRIBUTED = 1    # counted for the thing that was known by it in its slot
+    ELSEWHERE = 2     # a thing's whose one metering point is another exporter (law 22)
+    BESIDE = 3        # nobody's, kept for later (model.Exporter.networks): the other ends of its flows are counted
+
+
+KEPT_SUM = np.dtype([*FLOW_SUM.descr, ("fate", "u1")])
+"""A flow sum as the server keeps it: amounts multiplied, UNRATED and UNKNOWN_SAMPLER gone from the flags, and its Fate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import cramjam
 import numpy as np
 from backports import zstd
+from collected_targets import COLLECTED, INTEREST, collected, interest
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -416,6 +417,8 @@ TARGETS: Mapping[str, Target] = {
     "token": Target(token, (write_token(QUERY, Rest(0, 300)).encode(), write_place(QUERY, 7).encode(), b"AQ==")),
     "catalog": Target(catalog, (CATALOG, b"{}", b"- [1, .inf, ~, yes]")),
     "log": Target(log, LOG_LINES),
+    "collected": Target(collected, (COLLECTED,)),
+    "interest": Target(interest, (INTEREST,)),
     "net_dev": Target(net_dev, (NET_DEV,)),
     "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), OTHER_LAYOUT, b"\0\3")),
     "otlp_json": Target(otlp_json, (OTLP_JSON, b'{"resourceMetrics":[]}')),

@@ -6,6 +6,7 @@ import os
 import shutil
 
 NEEDS: dict[str, tuple[str, ...]] = {
+    "test_host_interfaces.py": ("ip", "sysctl"),
 }
 """Test file → the commands that it runs. `dev.py test` leaves a file out where one is missing, and says so."""
 

@@ -114,9 +114,9 @@ def make_collector(name: str, tables: tuple[Any, ...], surroundings: Surrounding
 
 
 def numbered(take: Callable[[Collected, str], object]) -> Sink:
-    """A sink that hands on what it gets with an id of its own: this process's, and a number.
+    """A sink that hands on what it gets under an id of its own: this process's, and a number.
 
-    A retry gets another id: `take` must be certain that what it raised for was not kept.
+    A collector that tries again may do so with more, so `take` must be certain of what was not kept.
     """
     process = uuid4()
     numbers = count(1)

@@ -29,7 +29,8 @@ def source_options(name: str) -> list[click.Option]:
 
     Help is the field's description (msgspec.Meta). TypeError: the settings of the source are no struct; a defect.
     """
-    shape = shapes.type_info(reader_of(name))
+    reader = reader_of(name)
+    shape = shapes.type_info(reader) if isinstance(reader, type) else None
     if not isinstance(shape, shapes.StructType):
         raise TypeError(f"the settings of {name} are read by no msgspec struct")
     options = [_option(field) for field in shape.fields]

@@ -12,6 +12,7 @@ import numpy as np
 from weighbridge.domain.errors import OutOfRangeError
 from weighbridge.measurement import MEASUREMENT
 from weighbridge.metering.gathering import MAX_READINGS, Gathered, identify
+from weighbridge.metering.intake import ANSWER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from weighbridge.metering.intake import Intake
     from weighbridge.metering.subjects import Sender
 
-NAMES_COUNTED = 10_000
-"""Counts kept apart by source, device and outcome, 2 MB; what is told beyond them is counted for all devices together."""
-OTHERS = "other"
-"""Who is counted for where too many are."""
+NAMES_COUNTED = 100_000
+"""Counts kept apart by source, device and outcome, some 20 MB: 10,000 devices; what is told beyond them is one count."""
+OTHERS = ("other", "other", "other")
+"""Where that is counted."""
 
 
 class PreparedFlows(Protocol):
@@ -42,6 +43,9 @@ class Flows(Protocol):
 
     def prepare(self, id: str, flows: Sequence[FlowSums], sender: Sender) -> PreparedFlows:  # noqa: A002  its word
         """The flows are kept durably, once for each id, and these are the rows that they come to."""
+
+    def withdraw(self, id: str) -> None:  # noqa: A002  its word
+        """Nothing is kept under the id: the intake refused its rows, and whoever brought them hears of it."""
 
 
 class Desk:
@@ -80,18 +84,23 @@ class Desk:
         high, low = identify(gathered.owner, gathered.source, gathered.id or "")
         with self._flows.lock:
             prepared = self._flows.prepare(f"{high:016x}{low:016x}", flows, gathered.sender)
-            receipt = self._hand_in(replace(gathered, rows=prepared.rows))
+            try:
+                # However long it takes: an answer that nobody waits for would leave open whether the rows are journaled.
+                receipt = self._hand_in(replace(gathered, rows=prepared.rows), None)
+            except Exception:
+                self._flows.withdraw(f"{high:016x}{low:016x}")
+                raise
         if not receipt.is_known:
             self._count(gathered.source, prepared.counts)
         return receipt
 
-    def _hand_in(self, gathered: Gathered) -> GatheredReceipt:
-        return cast("GatheredReceipt", self._intake.take(gathered))  # what the intake gives for what was gathered
+    def _hand_in(self, gathered: Gathered, timeout_s: float | None = ANSWER_S) -> GatheredReceipt:
+        return cast("GatheredReceipt", self._intake.take(gathered, timeout_s))  # what the intake gives for what was gathered
 
     def _count(self, source: str, counts: Mapping[tuple[str, str], int]) -> None:
         with self._counting:
             for (who, what), number in counts.items():
                 key = (source, who, what)
                 if key not in self._counts and len(self._counts) >= NAMES_COUNTED:
-                    key = (source, OTHERS, what)
+                    key = OTHERS
                 self._counts[key] += number

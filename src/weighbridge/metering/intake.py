@@ -70,10 +70,10 @@ class Intake:
             self._queued += job.size
             self._wake.notify()
 
-    def take(self, batch: Batch | Message | Gathered, timeout_s: float = ANSWER_S) -> Receipt:
+    def take(self, batch: Batch | Message | Gathered, timeout_s: float | None = ANSWER_S) -> Receipt:
         """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise.
 
-        BusyError: too much waits, or no answer came in time.
+        BusyError: too much waits, or no answer came in time; with no `timeout_s` it means that nothing was kept.
         """
         answered = threading.Event()
         answers: list[Receipt | Exception] = []

@@ -63,9 +63,20 @@ def _whole_rows(measurements: np.ndarray, slots: np.ndarray) -> np.ndarray:
     rows["slot"] = slots
     for name in _AMOUNTS:
         rows[name] = measurements[name]
-    inside_gap = measurements["flags"] & MeasurementFlag.ESTIMATED != 0
-    rows["flags"] = np.where(inside_gap, int(SlotFlag.ESTIMATED), int(SlotFlag.MEASURED))
+    rows["flags"] = _WHOLE_FLAGS[measurements["flags"]]
     return rows
+
+
+def _whole_flags(flags: int) -> int:
+    """Flags of the slot row of a measurement that lies in one slot."""
+    if flags & MeasurementFlag.SUBTRACT:
+        return SlotFlag.SUBTRACT  # what is taken away says nothing of who looked
+    if flags & MeasurementFlag.ESTIMATED:
+        return SlotFlag.ESTIMATED
+    return SlotFlag.MEASURED | SlotFlag.ESTIMATED if flags & MeasurementFlag.SAMPLED else SlotFlag.MEASURED
+
+
+_WHOLE_FLAGS = np.array([_whole_flags(flags) for flags in range(256)], "u1")
 
 
 def _crossing_rows(measurements: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -76,7 +87,7 @@ def _crossing_rows(measurements: np.ndarray, counts: np.ndarray) -> np.ndarray:
     final = np.repeat(counts - 1, counts)
     rows["series"] = np.repeat(measurements["series"], counts)
     rows["slot"] = np.repeat(measurements["start_us"] // SLOT_US, counts) + place
-    rows["flags"] = SlotFlag.MEASURED
+    rows["flags"] = np.repeat(_WHOLE_FLAGS[measurements["flags"] & ~np.uint8(MeasurementFlag.ESTIMATED)], counts)
     # Law 12: strictly inside a counter's span nobody looked; what these slots got is an estimate.
     inside = (place > 0) & (place < final)
     counter = np.repeat(measurements["flags"] & MeasurementFlag.COUNTER != 0, counts)
@@ -84,7 +95,7 @@ def _crossing_rows(measurements: np.ndarray, counts: np.ndarray) -> np.ndarray:
     rows["flags"][inside & counter | throughout] = SlotFlag.ESTIMATED
     fast, unit_us = _fitting(measurements)
     for name in _AMOUNTS:
-        parts = _parts(measurements, counts, name, place, unit_us)
+        parts = slot_parts(measurements, counts, name, place, unit_us)
         for at in np.flatnonzero(~fast & (measurements[name] != UNKNOWN)).tolist():
             parts[begins[at] : begins[at] + counts[at]] = _exact_parts(measurements[at], name)
         parts[np.repeat(measurements[name] == UNKNOWN, counts)] = UNKNOWN
@@ -104,15 +115,18 @@ def _exact_parts(measurement: np.void, name: str) -> list[int]:
     return [part for _, part in spread(int(measurement[name]), int(measurement["start_us"]), int(measurement["end_us"]))]
 
 
-def _parts(
-    measurements: np.ndarray, counts: np.ndarray, name: str, place: np.ndarray, unit_us: np.ndarray
+def slot_parts(
+    measurements: np.ndarray, counts: np.ndarray, name: str, place: np.ndarray, unit_us: np.ndarray | int
 ) -> np.ndarray:
-    """One amount's part in each row. Slots of a measurement are three runs of equal length: head, middle, tail."""
+    """One amount's part in each slot of measurements that touch `counts` of them, two or more; `place` 0 is the first.
+
+    Slots of a measurement are three runs of equal length: head, middle, tail.
+    """
     start_us, end_us = measurements["start_us"], measurements["end_us"]
-    total = (end_us - start_us) // unit_us
+    total: np.ndarray = (end_us - start_us) // unit_us
     head = (SLOT_US - start_us % SLOT_US) // unit_us
     tail = ((end_us - 1) % SLOT_US + 1) // unit_us
-    middle = SLOT_US // unit_us
+    middle = np.asarray(SLOT_US // unit_us)
     runs = ((head, np.ones_like(counts)), (middle, counts - 2), (tail, np.ones_like(counts)))
     amount = measurements[name]
     quotients, remainders = zip(*(_share(amount, length, total) for length, _ in runs), strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
@@ -13,7 +13,7 @@ from weighbridge.domain.errors import BusyError
 from weighbridge.spool.state import connect, hold, told, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 SPOOL_BYTES: Final = 4 * 1024**3
 """Most that waits, unless the setting says otherwise: at 100 devices a minute some months, of many flows some days."""
@@ -25,8 +25,9 @@ _SCHEMA = (Path(__file__).parent / "outbox.sql").read_text("utf-8")
 
 
 class Outbox:
-    """What waits in a folder. From any thread. `agent` is made once and names it to every server.
+    """What waits in a folder. From any thread.
 
+    `agent` is made at each opening: no number of it was ever used before, also where the folder was restored from a backup.
     Every method may raise StorageError: then nothing has changed, here and on disk.
     """
 
@@ -50,11 +51,11 @@ class Outbox:
 
     def _read(self) -> None:
         run = self._connection.execute
-        run("INSERT OR IGNORE INTO agent VALUES (1, ?, 1, 0)", (str(uuid4()),))
+        self.agent = str(uuid4())
+        run("INSERT OR IGNORE INTO state VALUES (1, 1, 0)")
         self._next: int
-        self.agent: str
         self.delivered: int
-        self.agent, self._next, self.delivered = run("SELECT uuid, next, delivered FROM agent").fetchone()
+        self._next, self.delivered = run("SELECT next, delivered FROM state").fetchone()
         self._waiting: int
         self.waiting_bytes: int
         self._waiting, self.waiting_bytes = run("SELECT count(*), ifnull(sum(length(body)), 0) FROM bodies").fetchone()
@@ -80,7 +81,7 @@ class Outbox:
                 )
             with transaction(self._connection, self.path) as connection:
                 connection.executemany("INSERT INTO bodies VALUES (?, ?)", bodies)
-                connection.execute("UPDATE agent SET next = next + ?", (len(bodies),))
+                connection.execute("UPDATE state SET next = next + ?", (len(bodies),))
             self._next += len(bodies)
             self._waiting += len(bodies)
             self.waiting_bytes += size
@@ -94,15 +95,26 @@ class Outbox:
         return found
 
     def answered(self, number: int, _answer: object = None) -> None:
-        """The body is out of the outbox."""
+        """The body is out of the outbox. A loss of power may bring it back: then it is sent again, and is a duplicate."""
         with self._guard:
-            with transaction(self._connection, self.path) as connection:
+            with self._unhurried(), transaction(self._connection, self.path) as connection:
                 (length,) = connection.execute("SELECT length(body) FROM bodies WHERE number = ?", (number,)).fetchone()
                 connection.execute("DELETE FROM bodies WHERE number = ?", (number,))
-                connection.execute("UPDATE agent SET delivered = delivered + 1")
+                connection.execute("UPDATE state SET delivered = delivered + 1")
             self.delivered += 1
             self._waiting -= 1
             self.waiting_bytes -= length
+
+    @contextmanager
+    def _unhurried(self) -> Iterator[None]:
+        """Commits inside need not be on the disk yet: that takes most of the time of catching up."""
+        with told(self.path):
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            with told(self.path):
+                self._connection.execute("PRAGMA synchronous = FULL")
 
     def close(self) -> None:
         """The files are let go of; another process may have the folder. Once is enough, more does no harm."""

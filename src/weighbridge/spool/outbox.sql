@@ -1,8 +1,7 @@
 -- What an agent collected and no server has answered yet.
 
-CREATE TABLE IF NOT EXISTS agent (
+CREATE TABLE IF NOT EXISTS state (
     one        INTEGER PRIMARY KEY CHECK (one = 1),
-    uuid       TEXT NOT NULL,     -- made once; with a body's number it is what the body counts once by
     next       INTEGER NOT NULL,  -- number of the next body; never used twice
     delivered  INTEGER NOT NULL   -- how many were answered so far
 ) STRICT;

@@ -1,6 +1,7 @@
 """What agents send: a Collected as a body of `POST /api/v1/collected`, and back.
 
-A body is a JSON object, gzip. `agent` (a UUID) and `number` say which it is, for ever: sent again it is a duplicate.
+A body is a JSON object, gzip. `agent` (a UUID, made at each start of an agent) and `number` say which it is, for ever: sent
+again it is a duplicate.
 Flow sums are columns of equal length, one set an exporter; IPv4 and IPv6 addresses are texts, MACs `aa:bb:cc:dd:ee:ff` or
 null. Whatever changes in a way that older readers would not understand gets another `version`. Pure: no I/O, no clock.
 """

@@ -57,7 +57,7 @@ def test_without_sources_there_are_none(tmp_path: Path) -> None:
     ("sources.log = [1]", "write [[sources.log]] above each"),
     ("[sources.log]\npath = 'x'\nformat = 'nonsense'\napp = 1", "'nonsense' is none of common"),
     ("[[sources.logs]]\npath = 'x'", "did you mean log?"),
-    ("[[sources.zzzzzz]]\n", "there are log"),
+    ("[[sources.zzzzzz]]\n", "there are "),
     ("[[sources.log]]\npath = 'x'\nformat = 'combined'\napp = 1\n[[sources.log]]\npath = 5", "sources.log, table 2: "),
     ("[[sources.log]]\npath = 'x'\nformat = 'nonsense'\napp = 1", "'nonsense' is none of common"),
     ("[[sources.log]]\npath = 'x'\nformat = 'combined'\napp = 1\ncolour = 'red'", "unknown field `colour`"),
