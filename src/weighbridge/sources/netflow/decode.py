@@ -103,11 +103,11 @@ class Decoder:
 
     def _portion(self, block: Block, heads: Heads, sets: Sets) -> Portion:
         count = len(block.starts)
-        numbers: dict[str, int] = {}
-        exporter = np.array([numbers.setdefault(source, len(numbers)) for source in block.sources], np.int64)
+        names = list(dict.fromkeys(block.sources))
+        numbers = {name: number for number, name in enumerate(names)}
+        exporter = np.array([numbers[source] for source in block.sources] if len(names) > 1 else [0], np.int64)
         code = np.where(heads.version == 0, -1, (exporter << 36) | (heads.version << 32) | heads.domain)
         different, place = np.unique(code, return_inverse=True)
-        names = list(numbers)
         keys = [Key(names[each >> 36], each >> 32 & 0xF, each & 0xFFFFFFFF) for each in different.tolist() if each >= 0]
         streams = [self.streams.heard_of(key) for key in keys]
         unknown = len(different) - len(streams)  # 1 if there is a code of -1, which comes first
@@ -156,7 +156,7 @@ class Decoder:
             sequence = heads.sequence[datagrams]
             steps = _steps(stream.key.version, portion, heads, datagrams)
             is_told = not restarted and not portion.untold[datagrams].any()
-            if is_told and stream.expected == sequence[0] and _is_gapless(sequence, steps):
+            if is_told and stream.expected in (None, sequence[0]) and _is_gapless(sequence, steps):
                 stream.counted = int(steps[-1])
                 stream.expected = int(sequence[-1] + steps[-1]) % NUMBERS
                 continue

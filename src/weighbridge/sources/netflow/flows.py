@@ -189,7 +189,7 @@ def _first(records: np.ndarray, names: list[str]) -> np.ndarray | None:
 
 
 def _unsigned(column: np.ndarray | None, kind: type[np.unsignedinteger]) -> np.ndarray | None:
-    return None if column is None else column.astype(kind)
+    return None if column is None or not column.any() else column.astype(kind)  # a column of zeros tells nothing
 
 
 def _address4(records: np.ndarray, names: frozenset[str], name: str) -> np.ndarray | None:

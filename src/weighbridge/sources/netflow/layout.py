@@ -113,6 +113,12 @@ def _format(wanted: Wanted) -> str | tuple[str, tuple[int]]:
     return f">u{wanted.length}" if wanted.length in (1, 2, 4, 8) else ("u1", (wanted.length,))
 
 
+def anywhere(octets: np.ndarray, kind: np.dtype | str) -> np.ndarray:
+    """A view in which number i is what stands at byte i, read as `kind`: any places are taken from it at once."""
+    dtype = np.dtype(kind)
+    return np.ndarray((max(len(octets) - dtype.itemsize + 1, 0),), dtype, octets, strides=(1,))
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
     """Records cut out of sets: the array, how many each set held, and how many sets ended in what is no record."""
@@ -171,18 +177,23 @@ def _walk(layout: Layout, octets: np.ndarray, at: np.ndarray, end: np.ndarray) -
         is_long = length == LONG
         if is_long.any():
             high, low = octets[np.minimum(at + 1, last)].astype(np.int64), octets[np.minimum(at + 2, last)]
-            length = np.where(is_long, (high << 8) + low + _LONG_HEAD - 1, length)
+            length = np.where(is_long, (high << 8 | low) + _LONG_HEAD - 1, length)
         at = at + 1 + length
     return begins, np.where(begins[:, -1] > end, end + 1, at)
 
 
 def _copied(layout: Layout, octets: np.ndarray, begins: np.ndarray) -> np.ndarray:
-    matrix = np.empty((len(begins), layout.dtype.itemsize), np.uint8)
-    to = 0
+    """What is wanted of records, whose runs begin there, together."""
+    records = np.empty(len(begins), layout.dtype)
     for each in layout.wanted:
-        places = (begins[:, each.run] + each.offset)[:, np.newaxis] + np.arange(each.length)
-        matrix[:, to : to + each.length] = octets[places]
-        to += each.length
-    if not layout.dtype.itemsize:
-        return np.empty(len(begins), layout.dtype)
-    return matrix.view(layout.dtype)[:, 0]
+        kind = np.dtype((np.void, each.length))
+        records.view(_as_bytes(layout.dtype))[each.name] = anywhere(octets, kind)[begins[:, each.run] + each.offset]
+    return records
+
+
+def _as_bytes(dtype: np.dtype) -> np.dtype:
+    fields = dtype.fields or {}
+    return np.dtype({
+        "names": list(fields), "formats": [np.dtype((np.void, field[0].itemsize)) for field in fields.values()],
+        "offsets": [field[1] for field in fields.values()], "itemsize": dtype.itemsize,
+    })

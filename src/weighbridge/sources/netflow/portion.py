@@ -105,8 +105,8 @@ def fit(layout: Layout, sets: Sets, rows: np.ndarray) -> np.ndarray:
     """Which sets can be records of this layout and padding."""
     if layout.is_variable:
         return np.ones(len(rows), bool)
-    left: np.ndarray = (sets.end[rows] - sets.start[rows]) % layout.dtype.itemsize
-    return np.less_equal(left, PADDING)
+    fitting: np.ndarray = (sets.end[rows] - sets.start[rows]) % layout.dtype.itemsize <= PADDING
+    return fitting
 
 
 def bounds(groups: list[Group], counts: np.ndarray) -> list[tuple[int, int]]:

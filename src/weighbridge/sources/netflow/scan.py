@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from weighbridge.sources.netflow.layout import anywhere
 from weighbridge.sources.netflow.templates import IPFIX, V9
 
 if TYPE_CHECKING:
@@ -29,20 +30,20 @@ _S: Final = 1_000_000
 _MS: Final = 1_000
 _HEAD_BYTES: Final = {V5: 24, V9: 20, IPFIX: 16}
 _SET_HEAD_BYTES: Final = 4
-_READ_BYTES: Final = max(_HEAD_BYTES.values())
+_VERSION_BYTES: Final = 2
 _HEADS: Final = {
     V5: np.dtype({
         "names": ["count", "uptime_ms", "export_s", "export_ns", "sequence", "domain", "sampling"],
         "formats": [">u2", ">u4", ">u4", ">u4", ">u4", ">u2", ">u2"],
-        "offsets": [2, 4, 8, 12, 16, 20, 22], "itemsize": _READ_BYTES,
+        "offsets": [2, 4, 8, 12, 16, 20, 22], "itemsize": _HEAD_BYTES[V5],
     }),
     V9: np.dtype({
         "names": ["uptime_ms", "export_s", "sequence", "domain"], "formats": [">u4"] * 4,
-        "offsets": [4, 8, 12, 16], "itemsize": _READ_BYTES,
+        "offsets": [4, 8, 12, 16], "itemsize": _HEAD_BYTES[V9],
     }),
     IPFIX: np.dtype({
         "names": ["length", "export_s", "sequence", "domain"], "formats": [">u2", ">u4", ">u4", ">u4"],
-        "offsets": [2, 4, 8, 12], "itemsize": _READ_BYTES,
+        "offsets": [2, 4, 8, 12], "itemsize": _HEAD_BYTES[IPFIX],
     }),
 }
 _V5_INTERVAL: Final = 0x3FFF  # below two bits of mode: RFC-less, but all of Cisco's guides and nfcapd have it so
@@ -106,20 +107,22 @@ def read_heads(block: Block) -> tuple[Heads, Faults]:
     uptime_ms = np.full(count, -1)
     heads = Heads(version, domain, sequence, export_us, uptime_ms, rate, records, block.starts + block.lengths)
     faults: Faults = Counter()
-    last = max(len(block.octets) - 1, 0)
-    places = np.minimum(block.starts[:, np.newaxis] + np.arange(_READ_BYTES), last)
-    read = block.octets[places] if len(block.octets) else np.zeros((count, _READ_BYTES), np.uint8)
-    said = np.where(block.lengths < 2, 0, (read[:, 0].astype(np.int64) << 8) | read[:, 1])  # noqa: PLR2004  a version's bytes
+    said = np.zeros(count, np.int64)
+    at = np.flatnonzero(block.lengths >= _VERSION_BYTES)
+    if len(at):
+        said[at] = anywhere(block.octets, ">u2")[block.starts[at]]
     known = np.zeros(count, bool)
-    for number, take in ((V5, _take_v5), (V9, _take_v9), (IPFIX, _take_ipfix)):
+    for number, take in _TAKERS.items():
         found = said == number
         if not found.any():
             continue
         known |= found
-        at = np.flatnonzero(found & (block.lengths >= _HEAD_BYTES[number]))
-        take(heads, at, np.ascontiguousarray(read[at]).view(_HEADS[number])[:, 0], block, faults)
-        heads.version[at] = number
-        for place in np.flatnonzero(found & (block.lengths < _HEAD_BYTES[number])).tolist():
+        is_whole = block.lengths >= _HEAD_BYTES[number]
+        at = np.flatnonzero(found & is_whole)
+        if len(at):
+            take(heads, at, anywhere(block.octets, _HEADS[number])[block.starts[at]], block, faults)
+        version[at] = number
+        for place in np.flatnonzero(found & ~is_whole).tolist():
             faults[place, "truncated"] += 1
     for place in np.flatnonzero(~known).tolist():
         faults[place, "not_netflow"] += 1
@@ -159,17 +162,21 @@ def _take_shared(heads: Heads, at: np.ndarray, read: np.ndarray) -> None:
     heads.export_us[at] = read["export_s"].astype(np.int64) * _S
 
 
+_TAKERS: Final = {V5: _take_v5, V9: _take_v9, IPFIX: _take_ipfix}
+
+
 def find_sets(block: Block, heads: Heads, faults: Faults) -> Sets:
     """All sets of all datagrams, in their order. One that claims more than is there ends with its datagram, counted."""
     found = [_v5_sets(block, heads)]
     live = np.flatnonzero((heads.version == V9) | (heads.version == IPFIX))
     at = block.starts[live] + np.where(heads.version[live] == V9, _HEAD_BYTES[V9], _HEAD_BYTES[IPFIX])
+    words = anywhere(block.octets, ">u2")
     for _ in range(MAX_SETS):
         chosen = heads.end[live] - at >= _SET_HEAD_BYTES
         live, at = live[chosen], at[chosen]
         if not len(live):
             break
-        set_id, told = _pair(block.octets, at)
+        set_id, told = words[at].astype(np.int64), words[at + 2].astype(np.int64)
         is_bad = told < _SET_HEAD_BYTES
         if is_bad.any():
             _tell_bad(block, heads, faults, live[is_bad], at[is_bad])
@@ -191,11 +198,6 @@ def _v5_sets(block: Block, heads: Heads) -> Sets:
     at = np.flatnonzero(heads.records)
     start = block.starts[at] + _HEAD_BYTES[V5]
     return Sets(at, np.full(len(at), V5_SET), start, start + heads.records[at] * V5_RECORD_BYTES)
-
-
-def _pair(octets: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    read = octets[at[:, np.newaxis] + np.arange(_SET_HEAD_BYTES)].view(">u2").astype(np.int64)
-    return read[:, 0], read[:, 1]
 
 
 def _tell_bad(block: Block, heads: Heads, faults: Faults, datagrams: np.ndarray, at: np.ndarray) -> None:
