@@ -66,7 +66,7 @@ class One:
             for place in range(at, AT_ONCE):
                 length, name = self._socket.recvfrom_into(self._view[place * STRIDE_BYTES :], _ROOM_BYTES)
                 lengths.append(length)
-                sources.append(self._texts[ipaddress.ip_address(name[0].partition("%")[0]).packed])
+                sources.append(self._texts[name[0]])
         except (BlockingIOError, InterruptedError):
             pass
         return lengths, sources
@@ -132,17 +132,20 @@ class Many:
         names = self._names[at : at + count, self._address]
         raw, size = names.tobytes(), names.shape[1]
         texts = self._texts
-        sources = [texts[raw[begin : begin + size]] for begin in range(0, len(raw), size)]
+        if raw == raw[:size] * count:  # most often
+            sources = [texts[raw[:size]]] * count
+        else:
+            sources = [texts[raw[begin : begin + size]] for begin in range(0, len(raw), size)]
         return self._columns["length"][at : at + count].tolist(), sources
 
 
-class _Texts(dict[bytes, str]):
-    """Addresses as text; IPv4 that is mapped into IPv6 is IPv4."""
+class _Texts(dict[bytes | str, str]):
+    """Addresses, as the platform has them, as text; IPv4 that is mapped into IPv6 is IPv4."""
 
-    def __missing__(self, packed: bytes) -> str:
+    def __missing__(self, name: bytes | str) -> str:
         if len(self) >= SOURCES_KEPT:
             self.clear()
-        address = ipaddress.ip_address(packed)
+        address = ipaddress.ip_address(name.partition("%")[0] if isinstance(name, str) else name)
         mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-        text = self[packed] = str(mapped or address)
+        text = self[name] = str(mapped or address)
         return text
