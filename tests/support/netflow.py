@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from weighbridge.sources.netflow.scan import Block
+from weighbridge.datagrams.block import Datagrams
 
 V5, V9, IPFIX = 5, 9, 10
 RECEIVED_US = 1_795_652_200_000_000
@@ -28,7 +28,7 @@ def block(datagrams, sources=None, received_us=RECEIVED_US):
     lengths = np.array([len(each) for each in datagrams], np.int64)
     starts = np.concatenate(([0], np.cumsum(lengths)))[: len(datagrams)].astype(np.int64)
     octets = np.frombuffer(b"".join(datagrams), np.uint8)
-    return Block(octets, starts, lengths, sources or [ROUTER] * len(datagrams), received_us)
+    return Datagrams(octets, starts, lengths, sources or [ROUTER] * len(datagrams), received_us)
 
 
 # Making them
@@ -176,7 +176,7 @@ class Referee:
         domain = self.domains.setdefault((source, version, number), Domain())
         while at + 4 <= len(datagram):
             set_id, length = struct.unpack_from(">HH", datagram, at)
-            self._read_set(source, version, domain, set_id, datagram[at + 4 : at + length], (export_s, uptime_ms))
+            self._read_set(source, version, domain, (set_id, datagram[at + 4 : at + length]), (export_s, uptime_ms))
             at += length
 
     def _read_v5(self, source, datagram):
@@ -188,11 +188,12 @@ class Referee:
             times = [sent_us - _wrapped(uptime_ms - told) * 1000 for told in (first, last)]
             self.flows.append(Flow(source, 4, src, dst, octets, packets, *times, sampling & 0x3FFF))
 
-    def _read_set(self, source, version, domain, set_id, content, sent):
+    def _read_set(self, source, version, domain, each, sent):
+        set_id, content = each
         is_template, is_options = set_id in ((0, 1) if version == V9 else (2, 3)), set_id in (1, 3)
         if not is_template:
             if set_id in domain.templates:
-                self._read_data(source, version, domain, domain.templates[set_id], content, sent)
+                self._read_data(source, domain, domain.templates[set_id], content, sent)
             else:
                 domain.waiting.append((set_id, content, sent))
             return
@@ -201,15 +202,15 @@ class Referee:
             number, fields, scopes, at = _template(version, is_options, content, at)
             if number < 256:
                 break
-            domain.templates[number] = (is_options, fields, scopes)
+            domain.templates[number] = (is_options, fields, scopes if version == V9 else 0)
             waiting, domain.waiting = domain.waiting, []
-            for each in waiting:
-                if each[0] == number:
-                    self._read_data(source, version, domain, domain.templates[number], *each[1:])
+            for held in waiting:
+                if held[0] == number:
+                    self._read_data(source, domain, domain.templates[number], *held[1:])
                 else:
-                    domain.waiting.append(each)
+                    domain.waiting.append(held)
 
-    def _read_data(self, source, version, domain, template, content, sent):
+    def _read_data(self, source, domain, template, content, sent):
         is_options, fields, scopes = template
         at = 0
         shortest = sum(1 if length == VARIABLE else length for _, _, length in fields)
@@ -222,7 +223,7 @@ class Referee:
                         length, at = struct.unpack_from(">H", content, at)[0], at + 2  # noqa: PLW2901
                     at += length
                     continue
-                key = ("scope", element) if version == V9 and number < scopes else (enterprise, element)
+                key = ("scope", element) if number < scopes else (enterprise, element)
                 values.setdefault(key, int.from_bytes(content[at : at + length], "big"))
                 at += length
             if is_options:
@@ -263,7 +264,7 @@ class Referee:
         ends = (first(27), first(28)) if is_six else (first(8), first(12))
         self.flows.append(Flow(
             source, 6 if is_six else 4, *ends, first(1, 85, 23, 231), first(2, 86, 24, 298),
-            _time(values, domain, sent, 152, 150, 22), _time(values, domain, sent, 153, 151, 21),
+            _time(values, domain, sent, (152, 150, 22)), _time(values, domain, sent, (153, 151, 21)),
             self._rate_of(domain, values), *links,
         ))
 
@@ -314,7 +315,8 @@ def _wrapped(ago_ms):
     return (ago_ms + 2**31) % 2**32 - 2**31
 
 
-def _time(values, domain, sent, in_ms, in_s, by_uptime):
+def _time(values, domain, sent, elements):
+    in_ms, in_s, by_uptime = elements
     export_s, uptime_ms = sent
     if (0, in_ms) in values:
         return values[0, in_ms] * 1000

@@ -16,9 +16,9 @@ import numpy as np
 from weighbridge.metering.flows.block import FlowBlock
 from weighbridge.sources.netflow.flows import (
     is_absurd,
-    is_timed_by_uptime,
     lacks,
     read_flows,
+    timed_by_uptime,
     was_dropped,
 )
 from weighbridge.sources.netflow.held import Held, HeldSet
@@ -29,7 +29,6 @@ from weighbridge.sources.netflow.portion import (
     before,
     bounds,
     by_stream,
-    code_of,
     codes,
     fit,
     held_portion,
@@ -56,9 +55,10 @@ from weighbridge.sources.netflow.twins import Twins
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from weighbridge.datagrams.block import Datagrams
     from weighbridge.sources.netflow.flows import Flows
     from weighbridge.sources.netflow.layout import Cut, Layout
-    from weighbridge.sources.netflow.scan import Block, Faults
+    from weighbridge.sources.netflow.scan import Faults
     from weighbridge.sources.netflow.streams import Stream
 
 LOST: Final = {V5: "lost_flows", V9: "lost_datagrams", IPFIX: "lost_flows"}
@@ -92,7 +92,7 @@ class Decoder:
         self._flows: list[FlowBlock] = []
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def decode(self, block: Block) -> Decoded:
+    def decode(self, block: Datagrams) -> Decoded:
         """All that whole records say; the rest is counted."""
         heads, faults = read_heads(block)
         portion = self._portion(block, heads, find_sets(block, heads, faults))
@@ -101,7 +101,7 @@ class Decoder:
         self._follow(portion, heads, restarted)
         return self._told(block, faults)
 
-    def _portion(self, block: Block, heads: Heads, sets: Sets) -> Portion:
+    def _portion(self, block: Datagrams, heads: Heads, sets: Sets) -> Portion:
         count = len(block.starts)
         names = list(dict.fromkeys(block.sources))
         numbers = {name: number for number, name in enumerate(names)}
@@ -116,7 +116,7 @@ class Decoder:
             np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, bool),
         )
 
-    def _told(self, block: Block, faults: Faults) -> Decoded:
+    def _told(self, block: Datagrams, faults: Faults) -> Decoded:
         self._held.expire(block.received_us)
         counts = self._counts
         for source, many in Counter(block.sources).items():
@@ -179,13 +179,12 @@ class Decoder:
         sets = portion.sets
         waiting = sets.id >= FIRST_DATA_SET
         if not waiting.all():
-            present = set(codes(portion, np.flatnonzero(waiting)).tolist())
             for row in np.flatnonzero(~waiting).tolist():
-                self._take_control(portion, row, waiting, present)
+                self._take_control(portion, row, waiting)
             self.streams.shrink()
         self._data(portion, np.flatnonzero(waiting))
 
-    def _take_control(self, portion: Portion, row: int, waiting: np.ndarray, present: set[int]) -> None:
+    def _take_control(self, portion: Portion, row: int, waiting: np.ndarray) -> None:
         datagram, set_id = int(portion.sets.datagram[row]), int(portion.sets.id[row])
         place = int(portion.place[datagram])
         stream = portion.streams[place]
@@ -194,14 +193,16 @@ class Decoder:
             self._counts[exporter, "unknown_sets"] += 1
             return
         data = portion.octets[portion.sets.start[row] : portion.sets.end[row]].tobytes()
+        is_first = True
         for each in read_templates(version, set_id, data):
             if isinstance(each, Fault):
                 self._counts[exporter, each.what] += 1
                 continue
             portion.templates[datagram] += 1
             for template_id in _meant(stream, set_id, each.id):
-                if stream.templates.get(template_id) != each.template and code_of(place, template_id) in present:
-                    self._data(portion, before(portion, row, place, template_id, waiting))
+                if is_first and stream.templates.get(template_id) != each.template:
+                    is_first = False
+                    self._data(portion, before(portion, row, place, waiting))
                 self._define(stream, template_id, each.template)
 
     def _define(self, stream: Stream, template_id: int, template: Template | None) -> None:
@@ -318,7 +319,7 @@ class Decoder:
         if dropped is not None:
             unfit["not_forwarded"] = dropped & ~unfit["absurd_amounts"]
         unfit = {what: mask for what, mask in unfit.items() if mask.any()}
-        by_uptime = is_timed_by_uptime(layout)
+        by_uptime = timed_by_uptime(layout)
         for each, (start, end) in zip(groups, parts, strict=True):
             part = flows if len(groups) == 1 else flows.only(slice(start, end))
             keep = np.ones(end - start, bool)
@@ -326,8 +327,8 @@ class Decoder:
                 self._counts[each.stream.key.exporter, what] += int(mask[start:end].sum())
                 keep &= ~mask[start:end]
             part = part.only(keep) if unfit else part
-            if by_uptime and each.stream.key.version == IPFIX and each.stream.boot_us is None:
-                part.start_us = part.end_us = None
+            if each.stream.key.version == IPFIX and each.stream.boot_us is None:
+                part = part.without(by_uptime)
             self._tell(part, each.stream, portion.received_us)
 
     def _tell(self, flows: Flows, stream: Stream, received_us: int) -> None:

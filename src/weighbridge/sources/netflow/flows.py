@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -61,6 +61,11 @@ class Flows:
         columns = (getattr(self, each.name) for each in fields(self))
         return Flows(*(None if column is None else column[chosen] for column in columns))  # type: ignore[arg-type]
 
+    def without(self, columns: Iterable[str]) -> Flows:
+        """The same, but these columns are not told."""
+        nothing: dict[str, Any] = dict.fromkeys(columns)
+        return replace(self, **nothing)
+
     def reversed(self) -> Flows:
         """The other direction of those of which something moved in it (RFC 5103): one more flow each."""
         octets = np.zeros(len(self), np.int64) if self.reverse_octets is None else self.reverse_octets
@@ -93,9 +98,12 @@ def lacks(layout: Layout) -> str | None:
     return None if (ends | vlans) & set(layout.names) else "records_without_address"
 
 
-def is_timed_by_uptime(layout: Layout) -> bool:
-    """Whether records tell their times only relative to a boot that they do not tell."""
-    return "boot_ms" not in layout.names and any(name in UPTIMES for name in _time_names(layout.names))
+def timed_by_uptime(layout: Layout) -> tuple[str, ...]:
+    """Columns of times that are told only relative to a boot which the records do not tell."""
+    if "boot_ms" in layout.names:
+        return ()
+    columns = zip(("start_us", "end_us"), _time_names(layout.names), strict=True)
+    return tuple(column for column, name in columns if name in UPTIMES)
 
 
 def read_flows(layout: Layout, records: np.ndarray, moments: Callable[[], Moments]) -> Flows:

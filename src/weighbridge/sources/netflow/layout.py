@@ -8,14 +8,14 @@ wanted of them is copied together; then they are arrays like all others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from weighbridge.sources.netflow.elements import ADDRESSES, MAX_NUMBER_BYTES, NUMBERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 VARIABLE: Final = 65535
 """A length that says: each record tells its own."""
@@ -192,7 +192,7 @@ def _copied(layout: Layout, octets: np.ndarray, begins: np.ndarray) -> np.ndarra
 
 
 def _as_bytes(dtype: np.dtype) -> np.dtype:
-    fields = dtype.fields or {}
+    fields: Mapping[str, Any] = dtype.fields or {}
     return np.dtype({
         "names": list(fields), "formats": [np.dtype((np.void, field[0].itemsize)) for field in fields.values()],
         "offsets": [field[1] for field in fields.values()], "itemsize": dtype.itemsize,

@@ -75,13 +75,8 @@ def runs(codes: np.ndarray, values: np.ndarray) -> Iterator[tuple[int, np.ndarra
         yield int(codes[start]), values[start:end]
 
 
-def code_of(place: int, set_id: int) -> int:
-    """A number for a stream and one of its sets."""
-    return place << _SET_BITS | set_id
-
-
 def codes(portion: Portion, rows: np.ndarray) -> np.ndarray:
-    """That number for each row."""
+    """A number for the stream and the set of each row."""
     sets = portion.sets
     found: np.ndarray = portion.place[sets.datagram[rows]] << _SET_BITS | sets.id[rows]
     return found
@@ -92,11 +87,10 @@ def stream_and_set(portion: Portion, number: int) -> tuple[Stream, int]:
     return portion.streams[number >> _SET_BITS], number & (1 << _SET_BITS) - 1
 
 
-def before(portion: Portion, row: int, place: int, set_id: int, waiting: np.ndarray) -> np.ndarray:
-    """The rows of a stream's data set that wait before `row`; they wait no longer."""
-    sets = portion.sets
-    rows = np.flatnonzero(waiting[:row] & (sets.id[:row] == set_id))
-    rows = np.compress(portion.place[sets.datagram[rows]] == place, rows)
+def before(portion: Portion, row: int, place: int, waiting: np.ndarray) -> np.ndarray:
+    """The rows of a stream's data sets that wait before `row`; they wait no longer."""
+    rows = np.flatnonzero(waiting[:row])
+    rows = np.compress(portion.place[portion.sets.datagram[rows]] == place, rows)
     waiting[rows] = False
     return rows
 

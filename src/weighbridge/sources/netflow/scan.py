@@ -17,7 +17,7 @@ from weighbridge.sources.netflow.layout import anywhere
 from weighbridge.sources.netflow.templates import IPFIX, V9
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from weighbridge.datagrams.block import Datagrams
 
 V5: Final = 5
 V5_SET: Final = 65536
@@ -47,17 +47,6 @@ _HEADS: Final = {
     }),
 }
 _V5_INTERVAL: Final = 0x3FFF  # below two bits of mode: RFC-less, but all of Cisco's guides and nfcapd have it so
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Datagrams as received: number i is the `lengths[i]` bytes of `octets` (uint8) from `starts[i]`."""
-
-    octets: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-    sources: Sequence[str]
-    received_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +89,7 @@ Faults = Counter[tuple[int, str]]
 """(datagram, what) → how many."""
 
 
-def read_heads(block: Block) -> tuple[Heads, Faults]:
+def read_heads(block: Datagrams) -> tuple[Heads, Faults]:
     """The heads of all datagrams; those that cannot be read have version 0 and are counted."""
     count = len(block.starts)
     version, domain, sequence, export_us, rate, records = np.zeros((6, count), np.int64)
@@ -129,7 +118,7 @@ def read_heads(block: Block) -> tuple[Heads, Faults]:
     return heads, faults
 
 
-def _take_v5(heads: Heads, at: np.ndarray, read: np.ndarray, block: Block, faults: Faults) -> None:
+def _take_v5(heads: Heads, at: np.ndarray, read: np.ndarray, block: Datagrams, faults: Faults) -> None:
     _take_shared(heads, at, read)
     heads.export_us[at] += read["export_ns"] // np.int64(_MS)
     heads.uptime_ms[at] = read["uptime_ms"]
@@ -141,12 +130,12 @@ def _take_v5(heads: Heads, at: np.ndarray, read: np.ndarray, block: Block, fault
         faults[place, "truncated"] += 1
 
 
-def _take_v9(heads: Heads, at: np.ndarray, read: np.ndarray, _: Block, __: Faults) -> None:
+def _take_v9(heads: Heads, at: np.ndarray, read: np.ndarray, _: Datagrams, __: Faults) -> None:
     _take_shared(heads, at, read)
     heads.uptime_ms[at] = read["uptime_ms"]
 
 
-def _take_ipfix(heads: Heads, at: np.ndarray, read: np.ndarray, block: Block, faults: Faults) -> None:
+def _take_ipfix(heads: Heads, at: np.ndarray, read: np.ndarray, block: Datagrams, faults: Faults) -> None:
     _take_shared(heads, at, read)
     told = read["length"].astype(np.int64)
     heads.end[at] = block.starts[at] + np.minimum(told, block.lengths[at])
@@ -165,7 +154,7 @@ def _take_shared(heads: Heads, at: np.ndarray, read: np.ndarray) -> None:
 _TAKERS: Final = {V5: _take_v5, V9: _take_v9, IPFIX: _take_ipfix}
 
 
-def find_sets(block: Block, heads: Heads, faults: Faults) -> Sets:
+def find_sets(block: Datagrams, heads: Heads, faults: Faults) -> Sets:
     """All sets of all datagrams, in their order. One that claims more than is there ends with its datagram, counted."""
     found = [_v5_sets(block, heads)]
     live = np.flatnonzero((heads.version == V9) | (heads.version == IPFIX))
@@ -194,13 +183,13 @@ def find_sets(block: Block, heads: Heads, faults: Faults) -> Sets:
     return _in_order(found)
 
 
-def _v5_sets(block: Block, heads: Heads) -> Sets:
+def _v5_sets(block: Datagrams, heads: Heads) -> Sets:
     at = np.flatnonzero(heads.records)
     start = block.starts[at] + _HEAD_BYTES[V5]
     return Sets(at, np.full(len(at), V5_SET), start, start + heads.records[at] * V5_RECORD_BYTES)
 
 
-def _tell_bad(block: Block, heads: Heads, faults: Faults, datagrams: np.ndarray, at: np.ndarray) -> None:
+def _tell_bad(block: Datagrams, heads: Heads, faults: Faults, datagrams: np.ndarray, at: np.ndarray) -> None:
     """Counts what is left of datagrams whose next set has no sensible length, unless it is all padding."""
     for place, start in zip(datagrams.tolist(), at.tolist(), strict=True):
         if block.octets[start : heads.end[place]].any():
