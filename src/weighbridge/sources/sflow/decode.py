@@ -30,6 +30,10 @@ MAX_PORTS: Final = 4_096
 """Ports of one agent that are remembered as sampling what comes in."""
 MAX_GAP: Final = 100_000
 """Datagrams missing between two numbers; more is no loss but another counting."""
+LATE: Final = 1_000
+"""Datagrams by which one may come late; further back is a counting that began anew."""
+LATE_MS: Final = 10_000
+"""Milliseconds by which one may come late; further back the agent has restarted."""
 
 _GENERIC, _PORT_NAME = 1, 1005  # formats of counter records
 _INTERFACE = Struct(">IIQII QIIIIII QIIIII I")
@@ -101,8 +105,8 @@ class Decoder:
             return
         self._agents.move_to_end(key)
         ahead = (head.sequence - agent.sequence) % _SEQUENCES
-        has_restarted = head.uptime_ms < agent.uptime_ms and head.sequence < agent.sequence
-        if not has_restarted and ahead > _SEQUENCES // 2:
+        has_restarted = agent.uptime_ms - head.uptime_ms > LATE_MS
+        if not has_restarted and ahead > _SEQUENCES - LATE:
             counts[exporter, "out_of_order"] += 1
             return
         if not has_restarted and 1 < ahead <= MAX_GAP:
