@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from support import sflow as sflow_wire
+from weighbridge.datagrams.block import Datagrams
 from weighbridge.dialects.apitally.token import Rest, read_place, read_token, write_place, write_token
 from weighbridge.dialects.latitude.routes import DIALECT as LATITUDE
 from weighbridge.dialects.native.catalog_yaml import read_yaml
@@ -50,7 +51,6 @@ from weighbridge.sources.remote_write import decode as remote_write
 from weighbridge.sources.remote_write.mapping import make_rules, map_series
 from weighbridge.sources.remote_write.settings import RemoteWriteSettings
 from weighbridge.sources.sflow.decode import Decoder as SflowDecoder
-from weighbridge.sources.sflow.walk import Block as SflowBlock
 from weighbridge.storage.journal import codec
 
 if TYPE_CHECKING:
@@ -420,7 +420,8 @@ def sflow(data: bytes) -> None:
     """Whatever a datagram holds, the one behind it is read, and no packet says more than the words that it stands in."""
     whole = data + b"\xff" * (-len(data) % 4)
     octets = np.frombuffer(whole + SFLOW_SOUND, dtype=np.uint8)
-    block = SflowBlock(octets, [0, len(whole)], [len(data), len(SFLOW_SOUND)], ["192.0.2.7"] * 2, POSITION)
+    starts, lengths = np.array([0, len(whole)]), np.array([len(data), len(SFLOW_SOUND)])
+    block = Datagrams(octets, starts, lengths, ["192.0.2.7"] * 2, POSITION)
     decoded = SflowDecoder().decode(block)
     packets = sum(len(each.octets) for each in decoded.flows)
     assert 1 <= packets <= 1 + len(data) // 8, packets

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 
 def xdr(data: bytes) -> bytes:
@@ -167,11 +168,11 @@ def _read_packet(records: dict[int, bytes]) -> tuple | None:
                 at += 4
             raw = raw[at + 2 :] if raw[at : at + 2] in (b"\x08\x00", b"\x86\xdd") else b""
         found = _read_ip(raw)
-    for kind, family, size in ((3, socket.AF_INET, 4), (4, socket.AF_INET6, 16)):
+    for kind, size in ((3, 4), (4, 16)):
         if found is None and kind in records:
             body = records[kind]
             ends = body[8 : 8 + size], body[8 + size : 8 + 2 * size]
-            found = (*(socket.inet_ntop(family, end) for end in ends), struct.unpack_from(">I", body)[0])
+            found = (*(str(ip_address(end)) for end in ends), struct.unpack_from(">I", body)[0])
     if 2 in records:
         macs = (int.from_bytes(records[2][4:10], "big"), int.from_bytes(records[2][12:18], "big"))
     if 1001 in records:
@@ -184,9 +185,9 @@ def _read_packet(records: dict[int, bytes]) -> tuple | None:
 
 def _read_ip(raw: bytes) -> tuple[str, str, int] | None:
     if raw and raw[0] >> 4 == 4 and len(raw) >= 20:
-        ends = socket.inet_ntop(socket.AF_INET, raw[12:16]), socket.inet_ntop(socket.AF_INET, raw[16:20])
+        ends = str(IPv4Address(raw[12:16])), str(IPv4Address(raw[16:20]))
         return (*ends, int.from_bytes(raw[2:4], "big"))
     if raw and raw[0] >> 4 == 6 and len(raw) >= 40:
-        ends = socket.inet_ntop(socket.AF_INET6, raw[8:24]), socket.inet_ntop(socket.AF_INET6, raw[24:40])
+        ends = str(IPv6Address(raw[8:24])), str(IPv6Address(raw[24:40]))
         return (*ends, int.from_bytes(raw[4:6], "big") + 40)
     return None

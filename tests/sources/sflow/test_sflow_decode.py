@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from support import sflow
 from support.sflow import Packet
 from weighbridge.collected import CounterReading, Thing, ThingKind
+from weighbridge.datagrams.block import Datagrams
 from weighbridge.metering.flows.block import UNRATED
 from weighbridge.sources.sflow.decode import Decoder
-from weighbridge.sources.sflow.walk import MAX_SAMPLES, Block
+from weighbridge.sources.sflow.walk import MAX_SAMPLES
 
 NOW_US = 1_700_000_000_000_000
 EDGE = "192.0.2.1"
@@ -29,8 +30,9 @@ def block_of(datagrams, source=EDGE):
     for data in datagrams:
         starts.append(len(octets))
         octets += data + b"\xff" * (-len(data) % 4) + b"\xff" * 8
-    return Block(np.frombuffer(bytes(octets), dtype=np.uint8), starts, [len(data) for data in datagrams],
-                 [source] * len(datagrams), NOW_US)
+    lengths = [len(data) for data in datagrams]
+    return Datagrams(np.frombuffer(bytes(octets), dtype=np.uint8), np.array(starts, dtype=np.int64),
+                     np.array(lengths, dtype=np.int64), [source] * len(datagrams), NOW_US)
 
 
 def decode(*datagrams, decoder=None):

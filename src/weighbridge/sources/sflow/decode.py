@@ -21,8 +21,9 @@ from weighbridge.sources.sflow.packets import NO_PORT, read_packets, read_ports
 from weighbridge.sources.sflow.walk import records_of, walk
 
 if TYPE_CHECKING:
+    from weighbridge.datagrams.block import Datagrams
     from weighbridge.sources.sflow.packets import Packets, Ports
-    from weighbridge.sources.sflow.walk import Block, Head, Walked
+    from weighbridge.sources.sflow.walk import Head, Walked
 
 MAX_AGENTS: Final = 10_000
 """Agents (with each of their sub-agents) that are remembered; beyond it the one goes that was heard of longest ago."""
@@ -67,7 +68,7 @@ class Decoder:
         self._agents: OrderedDict[tuple[bytes, int], _Agent] = OrderedDict()
         self._names: OrderedDict[bytes, str] = OrderedDict()
 
-    def decode(self, block: Block) -> Decoded:
+    def decode(self, block: Datagrams) -> Decoded:
         """All that whole samples say; the rest is counted."""
         walked = walk(block)
         exporters = [source if head is None else self._name(head) for source, head in
@@ -82,6 +83,9 @@ class Decoder:
         flows = self._decode_flows(block, walked, exporters, counts)
         readings = _decode_counters(block, walked, exporters, counts)
         return Decoded(flows, readings, counts)
+
+    def keep(self) -> None:
+        """Nothing: what is remembered is learned again from a few datagrams."""
 
     def _name(self, head: Head) -> str:
         """The agent's address as text."""
@@ -114,7 +118,7 @@ class Decoder:
         agent.sequence, agent.uptime_ms = head.sequence, head.uptime_ms
 
     def _decode_flows(
-        self, block: Block, walked: Walked, exporters: list[str], counts: Counter[tuple[str, str]]
+        self, block: Datagrams, walked: Walked, exporters: list[str], counts: Counter[tuple[str, str]]
     ) -> list[FlowBlock]:
         samples = walked.flows
         if not len(samples):
@@ -190,7 +194,7 @@ def _blocks(
 
 
 def _decode_counters(
-    block: Block, walked: Walked, exporters: list[str], counts: Counter[tuple[str, str]]
+    block: Datagrams, walked: Walked, exporters: list[str], counts: Counter[tuple[str, str]]
 ) -> list[CounterReading]:
     """A reading for each port whose generic counters are told. Ports are few and told every half minute: one by one."""
     samples = walked.counters

@@ -218,8 +218,7 @@ def _take_ethernet(packets: Packets, octets: np.ndarray, records: Pieces) -> Non
 def _take_switch(packets: Packets, words: np.ndarray, records: Pieces) -> None:
     for column, place in ((packets.src_vlan, 0), (packets.dst_vlan, 2)):
         vlan = words[records.start + place].astype(np.int64)
-        known = (vlan > 0) & (vlan < _MAX_VLAN)
-        column[records.owner[known]] = vlan[known].astype(np.uint16)
+        column[records.owner] = np.where(vlan < _MAX_VLAN, vlan, 0).astype(np.uint16)
 
 
 def _double(words: np.ndarray, at: np.ndarray) -> np.ndarray:

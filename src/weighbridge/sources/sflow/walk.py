@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from weighbridge.datagrams.block import Datagrams
 
 VERSION: Final = 5
 MAX_SAMPLES: Final = 512
@@ -27,17 +27,6 @@ _OPENING = Struct(">II")
 _REST = Struct(">IIII")  # sub-agent, sequence number, uptime in ms, samples
 _FORMATS: Final = {"flow": (1, 3), "counters": (2, 4)}  # of samples; the second is the expanded one
 _OWN_WORDS: Final = {1: 8, 3: 11, 2: 3, 4: 4}  # words of a sample before its records, by format
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Datagrams as received: number i is the `lengths[i]` bytes of `octets` (uint8) from `starts[i]`, a multiple of 4."""
-
-    octets: np.ndarray
-    starts: Sequence[int]
-    lengths: Sequence[int]
-    sources: Sequence[str]
-    received_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +67,17 @@ class Walked:
     faults: Counter[tuple[int, str]]
 
 
-def walk(block: Block) -> Walked:
-    """Every whole sample of a block; what is cut off or lies about its length is counted, what stands before it is kept."""
+def walk(block: Datagrams) -> Walked:
+    """Every whole sample of a block; what is cut off or lies about its length is counted, what stands before it is kept.
+
+    Each datagram begins on a multiple of 4.
+    """
     words = block.octets[: len(block.octets) // 4 * 4].view(">u4")
     heads: list[Head | None] = []
     faults: Counter[tuple[int, str]] = Counter()
     opened: list[tuple[int, int, int, int]] = []  # first word of the samples, past the last, how many, datagram
     view = block.octets.data
-    for at, (start, length) in enumerate(zip(block.starts, block.lengths, strict=True)):
+    for at, (start, length) in enumerate(zip(block.starts.tolist(), block.lengths.tolist(), strict=True)):
         head, size, samples = _read_head(view[start : start + length])
         heads.append(head)
         if head is None:
