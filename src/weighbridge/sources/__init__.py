@@ -7,6 +7,7 @@ SOURCES: dict[str, str] = {
     "hub": "Apitally's clients 0.25: POST /v2/{client_id}/{env}/…",
     "log": "access logs, followed through rotation or read whole",
     "host": "this machine's own interfaces, from the kernel's counters",
+    "netflow": "NetFlow 5, NetFlow 9 and IPFIX on one UDP port",
     "otlp": "OpenTelemetry over HTTP: POST /v1/metrics, with an app's write token",
     "sflow": "sampled packets and port counters of sFlow 5 agents, over UDP",
     "remote_write": "counters by Prometheus remote write: POST /api/v1/write",
@@ -14,6 +15,7 @@ SOURCES: dict[str, str] = {
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
+    "netflow": "weighbridge.sources.netflow.listen:make_collector",
     "sflow": "weighbridge.sources.sflow.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the
@@ -21,6 +23,7 @@ server where the settings have a section of that name, and as `weighbridge colle
 
 SETTINGS: dict[str, str] = {
     "log": "weighbridge.sources.log.settings:read_settings",
+    "netflow": "weighbridge.sources.netflow.settings:NetflowSettings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
     "sflow": "weighbridge.sources.sflow.settings:SflowSettings",
 }

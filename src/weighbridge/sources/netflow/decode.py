@@ -55,6 +55,7 @@ from weighbridge.sources.netflow.twins import Twins
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from weighbridge.collected import CounterReading
     from weighbridge.datagrams.block import Datagrams
     from weighbridge.sources.netflow.flows import Flows
     from weighbridge.sources.netflow.layout import Cut, Layout
@@ -72,10 +73,11 @@ _V5_TEMPLATE: Final = Template((
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a block says. `counts`: (exporter, what) → how many; COUNTS has the words."""
+    """What a block says. `counts`: (exporter, what) → how many; docs/netflow.md says what the words mean."""
 
     flows: list[FlowBlock]
     counts: Counter[tuple[str, str]]
+    readings: tuple[CounterReading, ...] = ()  # flow protocols that tell counters have some
 
 
 class Decoder:
