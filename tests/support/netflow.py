@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from weighbridge.datagrams.block import Datagrams
+from weighbridge.sources.netflow.decode import Decoder
 
 V5, V9, IPFIX = 5, 9, 10
 RECEIVED_US = 1_795_652_200_000_000
@@ -19,6 +20,8 @@ EXPORT_S = 1_795_652_199
 UPTIME_MS = 600_000
 VARIABLE = 65535
 ROUTER = "192.0.2.254"
+SENT_US = EXPORT_S * 1_000_000
+WEB, USER = 0xC0000201, 0xC6336401
 PLAIN = ((8, 4), (12, 4), (1, 4), (2, 4))
 """The smallest template that says all: addresses, octets, packets."""
 
@@ -141,6 +144,22 @@ def _flows(each):
         column(each.dst_vlan, 0),
     )
     return [Flow(each.exporter, each.family, *values) for values in zip(*columns, strict=True)]
+
+
+def decoded(*datagrams, decoder=None, sources=None, received_us=RECEIVED_US):
+    """(flows, counts without those that all have), of datagrams in one block."""
+    found = (decoder or Decoder()).decode(block(datagrams, sources, received_us))
+    usual = {"datagrams", "records"}
+    return flows_of(found), {what: many for (_, what), many in found.counts.items() if what not in usual}
+
+
+def octets_of(flows):
+    return [flow.octets for flow in flows]
+
+
+def plain(*octets, set_id=256, **more):
+    """A data set of PLAIN with records from WEB to USER."""
+    return a_set(set_id, b"".join(record(PLAIN, (WEB, USER, each, 1)) for each in octets), **more)
 
 
 # The referee

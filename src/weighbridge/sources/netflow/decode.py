@@ -83,16 +83,21 @@ class Decoded:
 class Decoder:
     """Decodes blocks, remembering exporters between them. Never raises for what a datagram holds.
 
-    `changes` grows whenever something changed that is worth keeping over a restart (kept.py).
+    Streams and twins are what is worth keeping over a restart (kept.py).
     """
 
     def __init__(self) -> None:
         self.streams = Streams()
-        self.changes = 0
+        self.twins = Twins()
+        self._changes = 0
         self._held = Held()
-        self._twins = Twins()
         self._flows: list[FlowBlock] = []
         self._counts: Counter[tuple[str, str]] = Counter()
+
+    @property
+    def changes(self) -> int:
+        """Grows whenever something changed that is worth keeping."""
+        return self._changes + self.twins.changes
 
     def decode(self, block: Datagrams) -> Decoded:
         """All that whole records say; the rest is counted."""
@@ -210,14 +215,14 @@ class Decoder:
     def _define(self, stream: Stream, template_id: int, template: Template | None) -> None:
         """The template stands from here on, or is withdrawn; what waited for it is decoded."""
         if template is None:
-            self.changes += template_id in stream.templates
+            self._changes += template_id in stream.templates
             stream.forget(template_id)
             return
         if stream.templates.get(template_id) != template:
             if not stream.define(template_id, template):
                 self._counts[stream.key.exporter, "too_many_templates"] += 1
                 return
-            self.changes += 1
+            self._changes += 1
         stream.doubted.discard(template_id)
         self._release(stream, template_id)
 
@@ -258,7 +263,7 @@ class Decoder:
                     each.rows = each.rows[each.rows > row]
             groups = [each for each in groups if len(each.rows)]
             self._counts[stream.key.exporter, "too_many_rates"] += news.tell(stream)
-            self.changes += 1
+            self._changes += 1
         self._decode(portion, groups)
 
     def _grouped(self, portion: Portion, rows: np.ndarray) -> tuple[list[Group], list[tuple[int, Template]]]:
@@ -336,7 +341,7 @@ class Decoder:
     def _tell(self, flows: Flows, stream: Stream, received_us: int) -> None:
         """The flows are in blocks, once each."""
         exporter = stream.key.exporter
-        left = self._twins.leave_out(exporter, flows, received_us)
+        left = self.twins.leave_out(exporter, flows, received_us)
         self._counts[exporter, "egress_twins"] += len(flows) - len(left)
         parts = [left] if left.reverse_octets is None else [left, left.reversed()]
         for part in parts:

@@ -1,4 +1,4 @@
-"""What outlasts a restart of the collector: templates, sampling rates, and when exporters booted.
+"""What outlasts a restart of the collector: templates, sampling rates, when exporters booted, and where they meter.
 
 Exporters tell these every few minutes, some every half hour; without them what comes after a restart would wait for so long.
 """
@@ -14,6 +14,7 @@ from weighbridge.sources.netflow.templates import FIRST_DATA_SET, IPFIX, V9, tem
 
 if TYPE_CHECKING:
     from weighbridge.sources.netflow.streams import Stream, Streams
+    from weighbridge.sources.netflow.twins import Twins
 
 LAYOUT: Final = 1
 """Of the file. One of another layout is passed over: exporters tell all of it again."""
@@ -33,18 +34,19 @@ class _Kept(msgspec.Struct, frozen=True, array_like=True):
 class _File(msgspec.Struct, frozen=True, array_like=True):
     layout: int
     streams: list[_Kept]
+    ports: dict[str, dict[int, int]]
 
 
-def write_kept(streams: Streams) -> bytes:
-    """What is worth keeping of all streams, those heard of last at the end."""
+def write_kept(streams: Streams, twins: Twins) -> bytes:
+    """What is worth keeping, streams heard of last at the end."""
     return msgspec.msgpack.encode(_File(LAYOUT, [
         _Kept(*stream.key, stream.boot_us, _definitions(stream), stream.rates)
-        for stream in streams if stream.templates or stream.rates
-    ]))
+        for stream in streams if stream.templates or stream.rates or stream.boot_us is not None
+    ], twins.seen()))
 
 
-def read_kept(data: bytes, streams: Streams) -> int:
-    """The streams know it; how many there are. ValueError: it was not written by write_kept."""
+def read_kept(data: bytes, streams: Streams, twins: Twins) -> int:
+    """They know it; how many streams there are. ValueError: it was not written by write_kept."""
     try:
         found = msgspec.msgpack.decode(data, type=_File)
     except msgspec.DecodeError as error:
@@ -61,6 +63,9 @@ def read_kept(data: bytes, streams: Streams) -> int:
         stream.rates = {kind: dict(table) for kind, table in each.rates.items()}
         stream.boot_us = each.boot_us
     streams.shrink()
+    for exporter, ports in found.ports.items():
+        for port, at_us in ports.items():
+            twins.note(exporter, port, at_us)
     return len(found.streams)
 
 

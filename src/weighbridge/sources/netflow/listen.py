@@ -59,14 +59,14 @@ class KeptDecoder:
         self._path = path
         self._lock = threading.Lock()
         self._decoder = Decoder()
-        self._saved = 0
         self._due_s = time.monotonic()
         try:
-            read_kept(path.read_bytes(), self._decoder.streams)
+            read_kept(path.read_bytes(), self._decoder.streams, self._decoder.twins)
         except FileNotFoundError:
             pass  # a first start
         except (OSError, ValueError) as error:
             _log.warning("templates_not_read", file=str(path), reason=str(error))
+        self._saved = self._decoder.changes
 
     def decode(self, block: Datagrams) -> Decoded:
         """What a block says."""
@@ -84,7 +84,7 @@ class KeptDecoder:
             changes = self._decoder.changes
             if changes == self._saved:
                 return
-            content = write_kept(self._decoder.streams)
+            content = write_kept(self._decoder.streams, self._decoder.twins)
         self._due_s = time.monotonic() + KEEP_EVERY_S
         draft = self._path.with_suffix(".new")
         try:

@@ -62,4 +62,5 @@ def has_restarted(stream: Stream, uptime_ms: int, export_us: int) -> bool:
     if is_behind and last_ms - uptime_ms <= LATE_MS:
         return False  # late: the newest stays
     stream.uptime_ms, stream.export_us = uptime_ms, export_us
-    return is_behind and abs(moved_ms) > CLOCK_STEP_MS
+    may_have_wrapped = last_ms > NUMBERS // 2 and abs(moved_ms) <= CLOCK_STEP_MS
+    return is_behind and not may_have_wrapped

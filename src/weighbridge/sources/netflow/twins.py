@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 KNOWN_S: Final = 3_600
 """How long an interface counts as metered where packets come in: twice the longest active timeout that exporters allow."""
+REFRESH_S: Final = 600
+"""After how long it is noted anew that it still is: each note is a change that is written to disk."""
 MAX_PORTS: Final = 4_096
 """Interfaces of one exporter."""
 MAX_EXPORTERS: Final = 16_384
@@ -28,9 +30,10 @@ _SMALL: Final = 65_536
 
 
 class Twins:
-    """By exporter and interface, when a record of what came in by it was seen last."""
+    """By exporter and interface, about when a record of what came in by it was seen last. `changes` grows with each note."""
 
     def __init__(self) -> None:
+        self.changes = 0
         self._seen: OrderedDict[str, dict[int, int]] = OrderedDict()
 
     def leave_out(self, exporter: str, flows: Flows, received_us: int) -> Flows:
@@ -40,20 +43,33 @@ class Twins:
         is_egress = flows.direction == EGRESS
         some_egress = bool(is_egress.any())
         ports = np.zeros(len(flows), np.int64) if flows.port_in is None else flows.port_in
-        seen = self._seen.get(exporter)
-        if seen is None:
-            seen = self._seen[exporter] = {}
-            while len(self._seen) > MAX_EXPORTERS:
-                self._seen.popitem(last=False)
-        self._seen.move_to_end(exporter)
         for port in _different(ports[~is_egress] if some_egress else ports):
-            if port in seen or len(seen) < MAX_PORTS:
-                seen[port] = received_us
+            self.note(exporter, port, received_us)
         if not some_egress:
             return flows
         since_us = received_us - KNOWN_S * _US
-        known = [port for port, at_us in seen.items() if at_us >= since_us]
+        known = [port for port, at_us in self._seen.get(exporter, {}).items() if at_us >= since_us]
         return flows.only(~(is_egress & np.isin(ports, known)))
+
+    def note(self, exporter: str, port: int, at_us: int) -> None:
+        """The interface is one that packets are metered on as they come in."""
+        seen = self._seen.get(exporter)
+        if seen is None:
+            seen = self._seen[exporter] = {}
+            if len(self._seen) > MAX_EXPORTERS:
+                self._seen.popitem(last=False)
+        self._seen.move_to_end(exporter)
+        if port in seen:
+            if at_us - seen[port] < REFRESH_S * _US:
+                return
+        elif len(seen) >= MAX_PORTS:
+            return
+        seen[port] = at_us
+        self.changes += 1
+
+    def seen(self) -> dict[str, dict[int, int]]:
+        """All of it, to be kept."""
+        return dict(self._seen)
 
 
 def _different(ports: np.ndarray) -> list[int]:
