@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "top": ("top", "Who moved most."),
     "quota": ("quota", "What was granted, what is used and what is left."),
     "import": ("importing", "Send what files hold: events, access logs."),
-    "collect": ("collecting", "Follow an access log and send what it adds up to."),
+    "collect": ("collecting", "Collect on this machine what goes through it, and send it."),
     "export": ("export", "Usage rows of any range as CSV, NDJSON or Parquet."),
     "config": ("config", "Show the settings and where each comes from."),
     "doctor": ("doctor", "Examine a data folder while its server is stopped."),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 from weighbridge.http.metrics import Metrics
 
 if TYPE_CHECKING:
+    from weighbridge.metering.desk import Desk
+    from weighbridge.metering.flows.known import Known
     from weighbridge.metering.intake import Intake
     from weighbridge.ports import Catalog, Clock, Journal, UsageStore
 
@@ -29,7 +31,7 @@ class AlwaysReady:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The running parts, as handlers see them."""
+    """The running parts, as handlers see them. `desk` and `known` are for agents; None where nobody asks for them."""
 
     catalog: Catalog
     store: UsageStore
@@ -38,3 +40,5 @@ class Services:
     clock: Clock
     health: Health = field(default_factory=AlwaysReady)
     metrics: Metrics = field(default_factory=Metrics)
+    desk: Desk | None = None
+    known: Known | None = None

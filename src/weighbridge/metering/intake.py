@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING, TypeAlias
 
-from weighbridge.domain.errors import BusyError
+from weighbridge.domain.errors import BusyError, LateError
 from weighbridge.metering.accept import Batch, Job, gather, keep
 from weighbridge.metering.gathering import Gathered, GatheredJob
 from weighbridge.metering.messages import MessageJob
@@ -73,7 +73,7 @@ class Intake:
     def take(self, batch: Batch | Message | Gathered, timeout_s: float = ANSWER_S) -> Receipt:
         """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise.
 
-        BusyError: too much waits, or no answer came in time.
+        BusyError: too much waits. LateError: no answer came in time.
         """
         answered = threading.Event()
         answers: list[Receipt | Exception] = []
@@ -85,7 +85,7 @@ class Intake:
         self.submit(batch, done)
         if not answered.wait(timeout_s):
             msg = f"no answer from the journal within {timeout_s} s"
-            raise BusyError(msg)
+            raise LateError(msg)
         if isinstance(answers[0], Exception):
             raise answers[0]
         return answers[0]

@@ -13,11 +13,13 @@ SOURCES: dict[str, str] = {
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
+    "host": "weighbridge.sources.host.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the
 server where the settings have a section of that name, and as `weighbridge collect NAME` on another host."""
 
 SETTINGS: dict[str, str] = {
+    "host": "weighbridge.sources.host.settings:HostSettings",
     "log": "weighbridge.sources.log.settings:read_settings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
 }
