@@ -62,6 +62,7 @@ class FlowFlag(IntFlag):
     UNKNOWN_SAMPLER = 4  # a sampler was named whose rate nobody told: the exporter's setting applies, else it is refused
     LONELY = 8           # neither end was known to the collector: unattributed, unless the server knows this address
     SENDER = 16          # of a lonely flow: this row is its source's, so that it counts once in an exporter's total
+    BLIND = 32           # of a lonely flow: nobody had told the collector what to know, so the other end may be known
 
 
 FLOW_SUM = np.dtype([
