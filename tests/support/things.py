@@ -78,6 +78,10 @@ class HandFlows:
         self.prepared.append(id)
         return Prepared(self.rows.copy(), Counter(self.counts))
 
+    def withdraw(self, id: str) -> None:  # noqa: A002  the seam's
+        assert self.lock.locked()
+        self.prepared.remove(id)
+
 
 class Network:
     """A catalog filled by hand, a desk over a journal on disk, a store in memory. The clock stands far past ten."""

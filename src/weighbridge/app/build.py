@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -18,17 +19,19 @@ from weighbridge.app.rates import rates_of
 from weighbridge.dialects import DIALECTS
 from weighbridge.dialects.altostrat.routes import make_dialect as make_altostrat
 from weighbridge.dialects.native.routes import native_dialect
-from weighbridge.domain.errors import BusyError
 from weighbridge.http.jwt import JwtSettings
 from weighbridge.http.metrics import IntakeCounts, SourceCounts
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
 from weighbridge.metering.desk import Desk
+from weighbridge.metering.flows.corrections import Reattribution
+from weighbridge.metering.flows.desk import FlowDesk
 from weighbridge.metering.flows.known import Known
 from weighbridge.metering.fold import catch_up
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.jobs import Job, Jobs
 from weighbridge.metering.subjects import Sender
+from weighbridge.model import Metering
 from weighbridge.sources.collector import Surroundings
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
 from weighbridge.sources.host.listen import ROOT
@@ -39,6 +42,7 @@ from weighbridge.sources.otlp.routes import OTLP
 from weighbridge.sources.remote_write.routes import make_routes as make_write_routes
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
+from weighbridge.storage.flows.store import SqliteFlowStore
 from weighbridge.storage.journal.store import SqliteJournal
 from weighbridge.web.pages import WEB_ROUTES
 
@@ -75,6 +79,7 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self._clock = clock
+        self._folding = threading.Lock()
         self._opened = ExitStack()
         try:
             self._open()
@@ -98,7 +103,10 @@ class Application:
         self._journal.ensure_after(mark.position, mark.totals)
         self._intake = Intake(self._catalog, self._journal, self._clock, mark)
         self._opened.callback(self._intake.close)
-        self._desk = Desk(self._intake, _NoFlows())
+        self._flows = SqliteFlowStore(folder / "flows", self._flows_begin_s)
+        self._opened.callback(self._flows.close)
+        self.flow_desk = FlowDesk(self._catalog, self._flows, self._clock)
+        self._desk = Desk(self._intake, self.flow_desk)
         self._known = Known(self._catalog, self._clock)
         self.services = Services(
             catalog=self._catalog,
@@ -109,6 +117,11 @@ class Application:
             health=self,
             desk=self._desk,
             known=self._known,
+            flows=self._flows,
+            reattribution=Reattribution(
+                self.flow_desk, catalog=self._catalog, flows=self._flows, usage=self._store, intake=self._intake,
+                clock=self._clock, fold=self.fold,
+            ),
         )
         self.services.metrics.registry.register(IntakeCounts(self._intake))
         self.services.metrics.registry.register(SourceCounts(self._desk))
@@ -146,6 +159,7 @@ class Application:
             Job("trim", "upkeep", TRIM_EVERY_S, lambda: self._journal.trim(self._store.mark().position)),
             Job("compact", "upkeep", COMPACT_EVERY_S, lambda: self._store.compact(self._now_s())),
             Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
+            Job("compact flows", "upkeep", COMPACT_EVERY_S, self.flow_desk.compact),
             Job("give back memory", "upkeep", GIVE_BACK_EVERY_S, give_back),
         ]
         return [*table, *self._log_jobs()]
@@ -178,8 +192,14 @@ class Application:
         return jobs
 
     def fold(self) -> None:
-        """Everything accepted before the call is in the answers."""
-        self._intake.note_folded(catch_up(self._journal, self._store))
+        """Everything accepted before the call is in the answers. Two at once would count the same rows twice."""
+        with self._folding:
+            self._intake.note_folded(catch_up(self._journal, self._store))
+
+    def _flows_begin_s(self) -> int:
+        """From when on a new store of flows holds all that was ever taken: now, where some were taken before it was there."""
+        fed = any(series.key.via == Metering.FLOWS for series in tuple(self._catalog.view().series.values()))
+        return self._now_s() if fed else 0
 
     def _retain(self) -> None:
         settings = self.settings
@@ -188,6 +208,8 @@ class Application:
         ):
             if days is not None:
                 self._store.retain(tier_s, self._now_s() - days * 86400)
+        if settings.retention_days_flows is not None:
+            self.flow_desk.retain(self._now_s() - settings.retention_days_flows * 86400)
 
     def _now_s(self) -> int:
         return self._clock.now_us() // 1_000_000
@@ -206,16 +228,6 @@ class Application:
         if server.deleted_at_s is not None:
             _log.info("host_not_metered", reason=f"server {LOCAL_SERVER} was deleted from the catalog")
         return server.deleted_at_s is None
-
-
-class _NoFlows:  # the rest of the seam is known when flows are kept
-    """Until flows are kept: they wait where they are."""
-
-    lock: AbstractContextManager[object] = nullcontext()
-
-    def prepare(self, id: str, flows: object, sender: Sender) -> Any:  # noqa: A002, ANN401, ARG002  the seam's
-        """BusyError: always."""
-        raise BusyError("flows are not kept yet")
 
 
 def local_catalog(hostname: str) -> dict[str, object]:

@@ -25,6 +25,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "usage": ("usage", "Usage by window and group."),
     "percentile": ("percentile", "The 95th percentile (or another), with its receipt."),
     "top": ("top", "Who moved most."),
+    "unattributed": ("unattributed", "Flows that are nobody's, by exporter and address."),
+    "reattribute": ("reattribute", "Work out anew whose kept flows are, a dry run first."),
     "quota": ("quota", "What was granted, what is used and what is left."),
     "import": ("importing", "Send what files hold: events, access logs."),
     "collect": ("collecting", "Collect on this machine what goes through it, and send it."),

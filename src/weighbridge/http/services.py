@@ -9,9 +9,10 @@ from weighbridge.http.metrics import Metrics
 
 if TYPE_CHECKING:
     from weighbridge.metering.desk import Desk
+    from weighbridge.metering.flows.corrections import Reattribution
     from weighbridge.metering.flows.known import Known
     from weighbridge.metering.intake import Intake
-    from weighbridge.ports import Catalog, Clock, Journal, UsageStore
+    from weighbridge.ports import Catalog, Clock, FlowStore, Journal, UsageStore
 
 
 class Health(Protocol):
@@ -42,3 +43,5 @@ class Services:
     metrics: Metrics = field(default_factory=Metrics)
     desk: Desk | None = None
     known: Known | None = None
+    flows: FlowStore | None = None
+    reattribution: Reattribution | None = None

@@ -12,6 +12,7 @@ import numpy as np
 from weighbridge.domain.errors import OutOfRangeError
 from weighbridge.measurement import MEASUREMENT
 from weighbridge.metering.gathering import MAX_READINGS, Gathered, identify
+from weighbridge.metering.intake import ANSWER_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +43,9 @@ class Flows(Protocol):
 
     def prepare(self, id: str, flows: Sequence[FlowSums], sender: Sender) -> PreparedFlows:  # noqa: A002  its word
         """The flows are kept durably, once for each id, and these are the rows that they come to."""
+
+    def withdraw(self, id: str) -> None:  # noqa: A002  its word
+        """Nothing is kept under the id: the intake refused its rows, and whoever brought them hears of it."""
 
 
 class Desk:
@@ -80,13 +84,18 @@ class Desk:
         high, low = identify(gathered.owner, gathered.source, gathered.id or "")
         with self._flows.lock:
             prepared = self._flows.prepare(f"{high:016x}{low:016x}", flows, gathered.sender)
-            receipt = self._hand_in(replace(gathered, rows=prepared.rows))
+            try:
+                # However long it takes: an answer that nobody waits for would leave open whether the rows are journaled.
+                receipt = self._hand_in(replace(gathered, rows=prepared.rows), None)
+            except Exception:
+                self._flows.withdraw(f"{high:016x}{low:016x}")
+                raise
         if not receipt.is_known:
             self._count(gathered.source, prepared.counts)
         return receipt
 
-    def _hand_in(self, gathered: Gathered) -> GatheredReceipt:
-        return cast("GatheredReceipt", self._intake.take(gathered))  # what the intake gives for what was gathered
+    def _hand_in(self, gathered: Gathered, timeout_s: float | None = ANSWER_S) -> GatheredReceipt:
+        return cast("GatheredReceipt", self._intake.take(gathered, timeout_s))  # what the intake gives for what was gathered
 
     def _count(self, source: str, counts: Mapping[tuple[str, str], int]) -> None:
         with self._counting:

@@ -70,10 +70,10 @@ class Intake:
             self._queued += job.size
             self._wake.notify()
 
-    def take(self, batch: Batch | Message | Gathered, timeout_s: float = ANSWER_S) -> Receipt:
+    def take(self, batch: Batch | Message | Gathered, timeout_s: float | None = ANSWER_S) -> Receipt:
         """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise.
 
-        BusyError: too much waits. LateError: no answer came in time.
+        BusyError: too much waits; nothing was kept. LateError: no answer came in time, so nobody knows; never without one.
         """
         answered = threading.Event()
         answers: list[Receipt | Exception] = []
