@@ -8,12 +8,14 @@ SOURCES: dict[str, str] = {
     "log": "access logs, followed through rotation or read whole",
     "host": "this machine's own interfaces, from the kernel's counters",
     "otlp": "OpenTelemetry over HTTP: POST /v1/metrics, with an app's write token",
+    "sflow": "sampled packets and port counters of sFlow 5 agents, over UDP",
     "remote_write": "counters by Prometheus remote write: POST /api/v1/write",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
     "host": "weighbridge.sources.host.listen:make_collector",
+    "sflow": "weighbridge.sources.sflow.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the
 server where the settings have a section of that name, and as `weighbridge collect NAME` on another host."""
@@ -22,6 +24,7 @@ SETTINGS: dict[str, str] = {
     "host": "weighbridge.sources.host.settings:HostSettings",
     "log": "weighbridge.sources.log.settings:read_settings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
+    "sflow": "weighbridge.sources.sflow.settings:SflowSettings",
 }
 """Name of a section [[sources.NAME]] in weighbridge.toml → what reads one of its tables, `module:name`: a msgspec struct, or
 a function from the table to one (InvalidInputError where it is wrong). A method `placed(folder)` makes paths absolute."""
