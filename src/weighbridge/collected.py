@@ -8,7 +8,7 @@ Units: instants `_us` are microseconds since the Unix epoch, UTC; amounts are by
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntFlag, StrEnum
+from enum import IntEnum, IntFlag, StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -90,6 +90,19 @@ class FlowSums:
 
     exporter: str
     rows: np.ndarray
+
+
+class Fate(IntEnum):
+    """Whose a flow sum was when the server took it, or when attribution was last worked out anew."""
+
+    UNATTRIBUTED = 0  # nobody's, as far as the sender reaches
+    ATTRIBUTED = 1    # counted for the thing that was known by it in its slot
+    ELSEWHERE = 2     # a thing's whose one metering point is another exporter (law 22)
+    BESIDE = 3        # nobody's, kept for later (model.Exporter.networks): the other ends of its flows are counted
+
+
+KEPT_SUM = np.dtype([*FLOW_SUM.descr, ("fate", "u1")])
+"""A flow sum as the server keeps it: amounts multiplied, UNRATED and UNKNOWN_SAMPLER gone from the flags, and its Fate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,9 @@ class MeasurementFlag(IntFlag):
     """`flags` of a measurement."""
 
     COUNTER = 1  # worked out from a cumulative counter: slots strictly inside its span are estimates (law 12)
-    ESTIMATED = 2  # a piece of what was too large for a column, in a slot strictly inside the counter's span
+    ESTIMATED = 2  # a piece of what a counter counted, whose slots all lie strictly inside the counter's span
+    SAMPLED = 4  # scaled up from a sample: measured, and an estimate (law 21)
+    SUBTRACT = 8  # a correction that takes away: its known amounts are subtracted, never more than its slot holds
 
 
 MEASUREMENT = np.dtype([
@@ -125,6 +127,7 @@ class SlotFlag(IntFlag):
 
     MEASURED = 1   # a source was alive in this slot
     ESTIMATED = 2  # at least a part was spread over a gap (law 12) or scaled from a sample (law 21)
+    SUBTRACT = 8   # of a row on its way only (as in MeasurementFlag): its amounts are taken away; no store keeps this flag
 
 
 SLOT_ROW = np.dtype([
@@ -140,7 +143,10 @@ SLOT_ROW = np.dtype([
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Control totals: what went in since the beginning. Exact, unbounded integers; unknown amounts count as 0."""
+    """Control totals: what went in since the beginning, less what corrections took away. Exact, unbounded integers.
+
+    Unknown amounts count as 0.
+    """
 
     events: int = 0
     bytes_in: int = 0
@@ -165,12 +171,23 @@ class JournalRow:
 
 
 def totals_of(rows: np.ndarray) -> Totals:
-    """Control totals of measurements or slot rows, exact however large; unknown amounts count as 0."""
+    """Control totals of measurements or slot rows, exact however large; unknown amounts count as 0.
 
+    What is to be subtracted is below zero in them.
+    """
+    taken = rows["flags"] & MeasurementFlag.SUBTRACT != 0
+    if taken.any():
+        added, less = totals_of(rows[~taken]), _known_sums(rows[taken])
+        kept = (added.bytes_in, added.bytes_out, added.requests)
+        return Totals(len(rows), *(more - minus for more, minus in zip(kept, less, strict=True)))
+    return Totals(len(rows), *_known_sums(rows))
+
+
+def _known_sums(rows: np.ndarray) -> tuple[int, int, int]:
     def exact_sum(column: np.ndarray) -> int:
         known = column[column > 0]
         low = int((known & 0xFFFFFFFF).sum(dtype="uint64"))
         high = int((known >> 32).sum(dtype="uint64"))
         return (high << 32) + low
 
-    return Totals(len(rows), exact_sum(rows["bytes_in"]), exact_sum(rows["bytes_out"]), exact_sum(rows["requests"]))
+    return exact_sum(rows["bytes_in"]), exact_sum(rows["bytes_out"]), exact_sum(rows["requests"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from weighbridge.domain.counters import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
@@ -93,7 +93,8 @@ class UsageStore(Protocol):
     def fold(self, rows: np.ndarray, mark: Mark) -> bool:
         """Add `rows` (dtype SLOT_ROW, any order) and move to `mark`, atomically and durably.
 
-        False, and nothing changes, if the store is at or past `mark.position` already.
+        Rows with SlotFlag.SUBTRACT are taken away; they never exceed what their slot holds by then. False, and nothing
+        changes, if the store is at or past `mark.position` already.
         """
 
     def load(self, rows: np.ndarray) -> None:
@@ -136,8 +137,14 @@ class UsageStore(Protocol):
     def retain(self, tier_s: int, before_s: int) -> int:
         """Forget rows of one tier (300, 1800, 86400) that lie wholly before an instant; how many rows went."""
 
+    def exact_since_s(self) -> int:
+        """From which instant on sums of 5 minutes are kept: before it `retain` has left coarser ones only."""
+
     def check(self) -> list[Finding]:
-        """Every rollup against its finer tier, and the totals of the sums against the mark's. Empty: all is well."""
+        """Every rollup against its finer tier, the totals of the sums against the mark's, and no slot's sum below zero.
+
+        Empty: all is well.
+        """
 
     def close(self) -> None:
         """Flush and let go of the files. Further calls raise StorageError."""
@@ -198,6 +205,66 @@ class Journal(Protocol):
 
     def close(self) -> None:
         """Let go of the files."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptSums:
+    """Flow sums of one exporter (its address as text) that came from senders of one reach; `rows` have dtype KEPT_SUM.
+
+    `organization` and `project` are the reach of whoever sent them (see metering.subjects.Sender).
+    """
+
+    exporter: str
+    organization: str | None
+    project: str | None
+    rows: np.ndarray
+
+
+class FlowStore(Protocol):
+    """Every flow sum that was taken, for some weeks: what unattributed and corrected attribution are worked out from.
+
+    One writer (metering/flows/desk.py, under its lock); reads may come from any thread.
+    """
+
+    def keep(self, id_: str, content: bytes, sums: Sequence[KeptSums]) -> frozenset[int]:
+        """The sums are kept durably under an id, once: the same id again changes nothing.
+
+        Answers with the slots whose share of this id a correction has counted already (`replace`); none when it is new.
+        What is older than `kept_since_s` is not kept. ConflictError: the id is there with another `content`.
+        """
+
+    def withdraw(self, id_: str) -> None:
+        """What the last `keep` kept anew, under this id, is gone: its journal transaction failed.
+
+        What it found kept already stays, for that may be in the journal since. Any other id: nothing happens.
+        """
+
+    def read(self, start_s: int, end_s: int, *, unattributed_only: bool = False) -> Iterator[KeptSums]:
+        """What is kept of the slots in [start_s, end_s), slot by slot in ascending order, each with equal rows added up.
+
+        ValueError: the bounds do not lie on slots.
+        """
+
+    def replace(self, slot: int, sums: Sequence[KeptSums]) -> None:
+        """The slot holds these sums, which differ from what it held in fates alone. What it held counts as corrected.
+
+        ValueError: they hold other amounts; a defect of the caller.
+        """
+
+    def compact(self, now_s: int) -> int:
+        """Slots that are over are kept in one piece each, a bounded number of them at a time; how many were rewritten."""
+
+    def retain(self, before_s: int) -> int:
+        """Forget whole UTC days that lie before an instant; how many days went."""
+
+    def kept_since_s(self) -> int:
+        """From which instant on everything that was ever taken is kept, a multiple of 300."""
+
+    def check(self) -> list[Finding]:
+        """Files and what stands in them. Empty: all is well."""
+
+    def close(self) -> None:
+        """Let go of the files. Further calls raise StorageError."""
 
 
 class Catalog(Protocol):

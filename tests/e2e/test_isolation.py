@@ -42,7 +42,8 @@ PLAIN = {
     "to": "2025-06-02T00:00:00Z", "window": "1h", "time_zone": "UTC", "group_by": None, "by": "server", "metric": "bytes",
     "limit": "100", "slot": "30m", "p": "95", "start": "2025-06-01T00:00:00Z", "end": "2025-06-02T00:00:00Z",
     "interval": "hour", "timezone": "UTC", "next_token": None, "start_date": "2025-01-01", "end_date": "2025-12-31",
-    "region": None, "dry_run": "true", "prune": "false", "requests_since": "1972-01-01", "method": "GET", "path": "/*",
+    "exporter": "192.0.2.1", "region": None, "dry_run": "true", "prune": "false", "requests_since": "1972-01-01",
+    "method": "GET", "path": "/*",
 }
 """Parameters that name no object of an organization, with a value that does no harm (None: left out)."""
 ZEROS = {("apitally", "app_env_id"), ("apitally", "consumer_id")}

@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from weighbridge.app.adminkey import find_admin_key
+from weighbridge.app.collectors import Collectors, numbered
 from weighbridge.app.memory import give_back, settle, unsettle
 from weighbridge.app.rates import rates_of
 from weighbridge.dialects import DIALECTS
 from weighbridge.dialects.altostrat.routes import make_dialect as make_altostrat
 from weighbridge.dialects.native.routes import native_dialect
 from weighbridge.http.jwt import JwtSettings
-from weighbridge.http.metrics import IntakeCounts
+from weighbridge.http.metrics import IntakeCounts, SourceCounts
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
+from weighbridge.metering.desk import Desk
+from weighbridge.metering.flows.corrections import Reattribution
+from weighbridge.metering.flows.desk import FlowDesk
+from weighbridge.metering.flows.known import Known
 from weighbridge.metering.fold import catch_up
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.jobs import Job, Jobs
+from weighbridge.metering.subjects import Sender
+from weighbridge.model import Metering
+from weighbridge.sources.collector import Surroundings
 from weighbridge.sources.events.routes import ROUTES as EVENT_ROUTES
-from weighbridge.sources.host.listen import HostCollector, is_supported
+from weighbridge.sources.host.listen import ROOT
+from weighbridge.sources.host.read import is_supported
+from weighbridge.sources.host.settings import HostSettings
 from weighbridge.sources.hub.routes import HUB
 from weighbridge.sources.otlp.routes import OTLP
 from weighbridge.sources.remote_write.routes import make_routes as make_write_routes
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
+from weighbridge.storage.flows.store import SqliteFlowStore
 from weighbridge.storage.journal.store import SqliteJournal
 from weighbridge.web.pages import WEB_ROUTES
 
 if TYPE_CHECKING:
     from weighbridge.app.config import Settings
+    from weighbridge.collected import Sink
     from weighbridge.http.route import Dialect
     from weighbridge.http.server import App
     from weighbridge.ports import Clock
@@ -56,7 +69,6 @@ LOG_LANES = 4
 LOCAL = "local"
 """Organization, project and region of this machine's own traffic."""
 LOCAL_SERVER = "sv_local"
-ROOT = Path("/")
 
 _log = structlog.get_logger("weighbridge")
 
@@ -67,6 +79,7 @@ class Application:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self.settings = settings
         self._clock = clock
+        self._folding = threading.Lock()
         self._opened = ExitStack()
         try:
             self._open()
@@ -90,6 +103,11 @@ class Application:
         self._journal.ensure_after(mark.position, mark.totals)
         self._intake = Intake(self._catalog, self._journal, self._clock, mark)
         self._opened.callback(self._intake.close)
+        self._flows = SqliteFlowStore(folder / "flows", self._flows_begin_s)
+        self._opened.callback(self._flows.close)
+        self.flow_desk = FlowDesk(self._catalog, self._flows, self._clock)
+        self._desk = Desk(self._intake, self.flow_desk)
+        self._known = Known(self._catalog, self._clock)
         self.services = Services(
             catalog=self._catalog,
             store=self._store,
@@ -97,9 +115,19 @@ class Application:
             intake=self._intake,
             clock=self._clock,
             health=self,
+            desk=self._desk,
+            known=self._known,
+            flows=self._flows,
+            reattribution=Reattribution(
+                self.flow_desk, catalog=self._catalog, flows=self._flows, usage=self._store, intake=self._intake,
+                clock=self._clock, fold=self.fold,
+            ),
         )
         self.services.metrics.registry.register(IntakeCounts(self._intake))
+        self.services.metrics.registry.register(SourceCounts(self._desk))
         self._jobs = Jobs(self._table(), time.monotonic)
+        sink = numbered(lambda collected, name: self._desk.take(collected, Sender(None), "", name))
+        self._collectors = Collectors(self._collected_tables(), partial(self._surround, sink))
         served = dialects(self.settings)
         self.app: App = make_app(self.services, served, settings=_http_settings(self.settings, served))
 
@@ -108,6 +136,8 @@ class Application:
         settle()
         self._jobs.start()
         self._opened.callback(self._jobs.stop)
+        self._collectors.start()
+        self._opened.callback(self._collectors.stop)
 
     def stop(self) -> None:
         """Everything accepted is answered, jobs are over, files are closed."""
@@ -116,7 +146,7 @@ class Application:
 
     def ready(self) -> tuple[bool, dict[str, str]]:
         """Whether requests can be served, and a word on each part."""
-        troubles = self._jobs.troubles()
+        troubles = self._jobs.troubles() | {f"source {name}": why for name, why in self._collectors.troubles().items()}
         parts = {"journal": "open", "store": "open", "catalog": "open", "fold": "running", **troubles}
         return "fold" not in troubles, parts
 
@@ -129,14 +159,22 @@ class Application:
             Job("trim", "upkeep", TRIM_EVERY_S, lambda: self._journal.trim(self._store.mark().position)),
             Job("compact", "upkeep", COMPACT_EVERY_S, lambda: self._store.compact(self._now_s())),
             Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
+            Job("compact flows", "upkeep", COMPACT_EVERY_S, self.flow_desk.compact),
             Job("give back memory", "upkeep", GIVE_BACK_EVERY_S, give_back),
         ]
-        table += self._log_jobs()
-        collector = self._host_collector()
-        if collector is not None:
-            collector.poll()  # the baseline: from here on every byte counts
-            table.append(Job("host", "host", self.settings.host_interval_s, collector.poll))
-        return table
+        return [*table, *self._log_jobs()]
+
+    def _collected_tables(self) -> dict[str, tuple[Any, ...]]:
+        """The tables of sources that bring in by themselves; of this machine too, unless it is off."""
+        tables = dict(self.settings.sources)
+        if "host" not in tables and self._is_host_metered():
+            tables["host"] = (HostSettings(server=LOCAL_SERVER, interval_s=self.settings.host_interval_s),)
+        return tables
+
+    def _surround(self, sink: Sink, name: str) -> Surroundings:
+        folder = self.settings.data / "collectors" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return Surroundings(sink, self._clock, folder, self._known.of)
 
     def _log_jobs(self) -> list[Job]:
         """Following the logs that the settings name, a few at a time."""
@@ -154,8 +192,14 @@ class Application:
         return jobs
 
     def fold(self) -> None:
-        """Everything accepted before the call is in the answers."""
-        self._intake.note_folded(catch_up(self._journal, self._store))
+        """Everything accepted before the call is in the answers. Two at once would count the same rows twice."""
+        with self._folding:
+            self._intake.note_folded(catch_up(self._journal, self._store))
+
+    def _flows_begin_s(self) -> int:
+        """From when on a new store of flows holds all that was ever taken: now, where some were taken before it was there."""
+        fed = any(series.key.via == Metering.FLOWS for series in tuple(self._catalog.view().series.values()))
+        return self._now_s() if fed else 0
 
     def _retain(self) -> None:
         settings = self.settings
@@ -164,25 +208,26 @@ class Application:
         ):
             if days is not None:
                 self._store.retain(tier_s, self._now_s() - days * 86400)
+        if settings.retention_days_flows is not None:
+            self.flow_desk.retain(self._now_s() - settings.retention_days_flows * 86400)
 
     def _now_s(self) -> int:
         return self._clock.now_us() // 1_000_000
 
-    def _host_collector(self) -> HostCollector | None:
-        """The collector of this machine's own traffic, its server entered at the first start; None where it is off."""
+    def _is_host_metered(self) -> bool:
+        """Whether this machine's own traffic is metered; its server is entered at the first start."""
         if self.settings.no_host:
-            return None
+            return False
         if not is_supported(ROOT):
             _log.warning("host_not_metered", reason="this system has no /proc/net/dev; use --no-host to hide this")
-            return None
+            return False
         view = self._catalog.view()
         if LOCAL_SERVER not in view.servers:
             self._catalog.apply(local_catalog(socket.gethostname()))
         server = self._catalog.view().servers[LOCAL_SERVER]
         if server.deleted_at_s is not None:
             _log.info("host_not_metered", reason=f"server {LOCAL_SERVER} was deleted from the catalog")
-            return None
-        return HostCollector(self._intake, self._clock, self.settings.data, LOCAL_SERVER, ROOT)
+        return server.deleted_at_s is None
 
 
 def local_catalog(hostname: str) -> dict[str, object]:

@@ -66,6 +66,7 @@ class Settings:
     retention_days_5m: int | None = None
     retention_days_30m: int | None = None
     retention_days_1d: int | None = None
+    retention_days_flows: int | None = 35
     duckdb_memory_mb: int = 160
     duckdb_threads: int = 2
     handler_threads: int = 8
@@ -145,6 +146,10 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("retention_days_5m", Days(), "forever", "Days for which 5-minute sums are kept."),
     Setting("retention_days_30m", Days(), "forever", "Days for which 30-minute sums (the billing slots) are kept."),
     Setting("retention_days_1d", Days(), "forever", "Days for which daily sums are kept."),
+    Setting(
+        "retention_days_flows", Days(), "35",
+        "Days for which flows are kept by address, so that `reattribute` can count them for somebody else.",
+    ),
     Setting("duckdb_memory_mb", Integer(64, 1_000_000, 160), "160", "Memory that the usage store may use, in MB."),
     Setting("duckdb_threads", Integer(1, 256, 2), "2", "Cores that the usage store may use."),
     Setting("handler_threads", Integer(1, 256, 8), "8", "Requests that are worked on at once."),

@@ -15,6 +15,7 @@ from weighbridge.domain.timegrid import zone
 from weighbridge.ports import Finding
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
+from weighbridge.storage.flows.store import SqliteFlowStore
 from weighbridge.storage.journal.store import SqliteJournal
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def examinations(settings: Settings, clock: Clock) -> Iterator[tuple[str, list[F
         except StorageError as error:
             findings = [_damaged("usage store", error)]
         yield "usage store", findings
+        if (folder / "flows").is_dir():
+            yield "flow sums", _check_flows(folder, clock)
         if journal is not None and store is not None:
             yield "journal and usage", _check_marks(journal, store)
 
@@ -153,6 +156,15 @@ def _check_catalog(folder: Path, clock: Clock) -> list[Finding]:
     except (sqlite3.Error, StorageError) as error:
         return [_damaged("catalog", error)]
     return []
+
+
+def _check_flows(folder: Path, clock: Clock) -> list[Finding]:
+    try:
+        store = SqliteFlowStore(folder / "flows", lambda: clock.now_us() // 1_000_000)
+    except StorageError as error:
+        return [_damaged("flow sums", error)]
+    with closing(store):
+        return store.check()
 
 
 def _check_marks(journal: SqliteJournal, store: DuckDBStore) -> list[Finding]:

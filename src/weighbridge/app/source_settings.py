@@ -26,19 +26,23 @@ Tables = dict[str, tuple[Any, ...]]
 
 
 def read_sources(section: object, folder: Path, file: str) -> tuple[Tables, list[str]]:
-    """The tables of [sources], and what is wrong, a sentence each. Relative paths in them start at `folder`."""
+    """The tables of [sources], and what is wrong, a sentence each. Relative paths in them start at `folder`.
+
+    A source's only table may stand as [sources.NAME] instead of [[sources.NAME]].
+    """
     if not isinstance(section, dict):
         return {}, [f"{file}: sources must be a section; write [[sources.log]] on a line of its own"]
     found: Tables = {}
     faults: list[str] = []
-    for name, tables in section.items():
+    for name, written in section.items():
         where = f"{file}: sources.{name}"
+        tables = [written] if isinstance(written, dict) else written
         if name not in SETTINGS:
             near = get_close_matches(name, SETTINGS, n=1, cutoff=0.5)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(SETTINGS)}"
             faults.append(f"{where}: there is no such source{hint}")
         elif not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-            faults.append(f"{where}: must be a list of tables; write [[sources.{name}]] above each")
+            faults.append(f"{where}: must be a table, or a list of tables; write [[sources.{name}]] above each")
         elif len(tables) > MAX_TABLES:
             faults.append(f"{where}: {len(tables)} tables; {MAX_TABLES} are the most")
         else:
@@ -46,18 +50,31 @@ def read_sources(section: object, folder: Path, file: str) -> tuple[Tables, list
     return found, faults
 
 
+def reader_of(name: str) -> Any:  # noqa: ANN401  any source's class, or its own reader
+    """What reads a table of a source: its settings' class, or a function."""
+    module, _, reader = SETTINGS[name].partition(":")
+    return getattr(import_module(module), reader)
+
+
+def read_table(name: str, table: Mapping[str, Any], folder: Path) -> Any:  # noqa: ANN401  any source's settings
+    """The settings that one table of a source says. InvalidInputError: they are wrong."""
+    reader = reader_of(name)
+    try:
+        settings = msgspec.convert(table, reader) if isinstance(reader, type) else reader(table)
+        return settings.placed(folder) if hasattr(settings, "placed") else settings
+    except (msgspec.ValidationError, InvalidInputError) as error:
+        raise InvalidInputError(_complaint(str(error), reader)) from error
+
+
 def _read_tables(
     name: str, tables: list[Mapping[str, Any]], folder: Path, where: str, faults: list[str]
 ) -> tuple[Any, ...]:
-    module, _, reader_name = SETTINGS[name].partition(":")
-    reader = getattr(import_module(module), reader_name)
     read = []
     for number, table in enumerate(tables, 1):
         try:
-            settings = msgspec.convert(table, reader) if isinstance(reader, type) else reader(table)
-            read.append(settings.placed(folder) if hasattr(settings, "placed") else settings)
-        except (msgspec.ValidationError, InvalidInputError) as error:
-            faults.append(f"{where}, table {number}: {_complaint(str(error), reader)}")
+            read.append(read_table(name, table, folder))
+        except InvalidInputError as error:
+            faults.append(f"{where}, table {number}: {error}")
     return tuple(read)
 
 

@@ -98,13 +98,20 @@ def send_packed(
     raise failure
 
 
-def send_once(client: Client, content: bytes) -> dict[str, Any]:
-    """The server's receipt for a batch, a gzipped JSON array of events.
+def send_once(
+    client: Client,
+    content: bytes,
+    *,
+    path: str = "/api/v1/events",
+    content_type: str = "application/cloudevents-batch+json",
+    **more: Any,  # noqa: ANN401  options of httpx
+) -> dict[str, Any]:
+    """The server's receipt for a gzipped body: a JSON array of events, unless `path` takes others.
 
     UnreachableError or BusyServerError: send it again. CommandError: it was refused.
     """
-    headers = {"Content-Type": "application/cloudevents-batch+json", "Content-Encoding": "gzip"}
-    answer = client.try_once("POST", "/api/v1/events", content=content, headers=headers)
+    headers = {"Content-Type": content_type, "Content-Encoding": "gzip"}
+    answer = client.try_once("POST", path, content=content, headers=headers, **more)
     if answer.is_success:
         return _receipt(answer)
     failure = failure_of(answer, client.url)
@@ -118,8 +125,9 @@ def _receipt(answer: httpx.Response) -> dict[str, Any]:
         found = answer.json()
     except ValueError as error:
         raise CommandError("the server answered a batch with something that is no receipt") from error
-    receipt: dict[str, Any] = found
-    return receipt
+    if not isinstance(found, dict):
+        raise CommandError("the server answered a batch with something that is no receipt")
+    return found
 
 
 def _asked_wait_s(answer: httpx.Response) -> float | None:

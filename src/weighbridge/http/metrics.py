@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.metrics_core import Metric
 
+    from weighbridge.metering.desk import Desk
     from weighbridge.metering.intake import Intake
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
@@ -71,6 +72,25 @@ class IntakeCounts:
         for what, count in sorted(self._intake.coarser().items()):
             coarser.add_metric([what], count)
         yield coarser
+
+
+class SourceCounts:
+    """What collectors say happened, and what became of what they brought in; a Prometheus collector.
+
+    How many label values there may be is the desk's to bound.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures as Prometheus reads them."""
+        counts = CounterMetricFamily(
+            "weighbridge_source", "What happened at collectors, by exporter or device", labels=["source", "exporter", "what"]
+        )
+        for (source, exporter, what), count in sorted(self._desk.counts().items()):
+            counts.add_metric([source, exporter, what], count)
+        yield counts
 
 
 def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:

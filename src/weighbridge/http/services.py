@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 from weighbridge.http.metrics import Metrics
 
 if TYPE_CHECKING:
+    from weighbridge.metering.desk import Desk
+    from weighbridge.metering.flows.corrections import Reattribution
+    from weighbridge.metering.flows.known import Known
     from weighbridge.metering.intake import Intake
-    from weighbridge.ports import Catalog, Clock, Journal, UsageStore
+    from weighbridge.ports import Catalog, Clock, FlowStore, Journal, UsageStore
 
 
 class Health(Protocol):
@@ -29,7 +32,7 @@ class AlwaysReady:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The running parts, as handlers see them."""
+    """The running parts, as handlers see them. `desk` and `known` are for agents; None where nobody asks for them."""
 
     catalog: Catalog
     store: UsageStore
@@ -38,3 +41,7 @@ class Services:
     clock: Clock
     health: Health = field(default_factory=AlwaysReady)
     metrics: Metrics = field(default_factory=Metrics)
+    desk: Desk | None = None
+    known: Known | None = None
+    flows: FlowStore | None = None
+    reattribution: Reattribution | None = None

@@ -63,9 +63,20 @@ def _whole_rows(measurements: np.ndarray, slots: np.ndarray) -> np.ndarray:
     rows["slot"] = slots
     for name in _AMOUNTS:
         rows[name] = measurements[name]
-    inside_gap = measurements["flags"] & MeasurementFlag.ESTIMATED != 0
-    rows["flags"] = np.where(inside_gap, int(SlotFlag.ESTIMATED), int(SlotFlag.MEASURED))
+    rows["flags"] = _WHOLE_FLAGS[measurements["flags"]]
     return rows
+
+
+def _whole_flags(flags: int) -> int:
+    """Flags of the slot row of a measurement that lies in one slot."""
+    if flags & MeasurementFlag.SUBTRACT:
+        return SlotFlag.SUBTRACT  # what is taken away says nothing of who looked
+    if flags & MeasurementFlag.ESTIMATED:
+        return SlotFlag.ESTIMATED
+    return SlotFlag.MEASURED | SlotFlag.ESTIMATED if flags & MeasurementFlag.SAMPLED else SlotFlag.MEASURED
+
+
+_WHOLE_FLAGS = np.array([_whole_flags(flags) for flags in range(256)], "u1")
 
 
 def _crossing_rows(measurements: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -76,11 +87,12 @@ def _crossing_rows(measurements: np.ndarray, counts: np.ndarray) -> np.ndarray:
     final = np.repeat(counts - 1, counts)
     rows["series"] = np.repeat(measurements["series"], counts)
     rows["slot"] = np.repeat(measurements["start_us"] // SLOT_US, counts) + place
-    rows["flags"] = SlotFlag.MEASURED
+    rows["flags"] = np.repeat(_WHOLE_FLAGS[measurements["flags"] & ~np.uint8(MeasurementFlag.ESTIMATED)], counts)
     # Law 12: strictly inside a counter's span nobody looked; what these slots got is an estimate.
     inside = (place > 0) & (place < final)
     counter = np.repeat(measurements["flags"] & MeasurementFlag.COUNTER != 0, counts)
-    rows["flags"][inside & counter] = SlotFlag.ESTIMATED
+    throughout = np.repeat(measurements["flags"] & MeasurementFlag.ESTIMATED != 0, counts)
+    rows["flags"][inside & counter | throughout] = SlotFlag.ESTIMATED
     fast, unit_us = _fitting(measurements)
     for name in _AMOUNTS:
         parts = slot_parts(measurements, counts, name, place, unit_us)

@@ -16,12 +16,14 @@ SOURCES: dict[str, str] = {
 
 COLLECTORS: dict[str, str] = {
     "netflow": "weighbridge.sources.netflow.listen:make_collector",
+    "host": "weighbridge.sources.host.listen:make_collector",
     "sflow": "weighbridge.sources.sflow.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the
 server where the settings have a section of that name, and as `weighbridge collect NAME` on another host."""
 
 SETTINGS: dict[str, str] = {
+    "host": "weighbridge.sources.host.settings:HostSettings",
     "log": "weighbridge.sources.log.settings:read_settings",
     "netflow": "weighbridge.sources.netflow.settings:NetflowSettings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",

@@ -163,11 +163,21 @@ class MemoryStore:
                 self._place(series, at_s, row.amounts, row.flags)
             return before - len(self._sums)
 
-    def check(self) -> list[Finding]:
-        """The totals of the sums against the mark's."""
+    def exact_since_s(self) -> int:
+        """From which instant on 5-minute sums are kept."""
         with self._lock:
             self._must_be_open()
-            findings = []
+            return self._forgotten_s[300]
+
+    def check(self) -> list[Finding]:
+        """The totals of the sums against the mark's, and no sum below zero."""
+        with self._lock:
+            self._must_be_open()
+            findings = [
+                Finding("totals", f"series {series} holds {row.amounts} from {at_s} on", "report this: below zero")
+                for (series, at_s), row in self._sums.items()
+                if any(amount is not None and amount < 0 for amount in row.amounts)
+            ]
             for i, name in enumerate(("bytes_in", "bytes_out", "requests")):
                 held = sum(row.amounts[i] or 0 for row in self._sums.values()) + self._retired[i]
                 due = getattr(self._mark.totals, name) + getattr(self._loaded, name)
@@ -189,8 +199,9 @@ class MemoryStore:
     def _add(self, rows: np.ndarray) -> None:
         for row in rows.tolist():
             series, slot, *amounts, flags = row
-            known = [None if amount == UNKNOWN else amount for amount in amounts]
-            self._place(series, slot * SLOT_S, known, flags)
+            sign = -1 if flags & SlotFlag.SUBTRACT else 1
+            known = [None if amount == UNKNOWN else sign * amount for amount in amounts]
+            self._place(series, slot * SLOT_S, known, flags & ~SlotFlag.SUBTRACT)
 
     def _place(self, series: int, at_s: int, amounts: list[int | None], flags: int) -> None:
         if at_s < self._forgotten_s[86400]:

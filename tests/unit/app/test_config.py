@@ -27,6 +27,7 @@ OTHER = {  # for each setting a value that is not its default
     "retention_days_5m": "35",
     "retention_days_30m": "400",
     "retention_days_1d": "4000",
+    "retention_days_flows": "90",
     "duckdb_memory_mb": "512",
     "duckdb_threads": "4",
     "handler_threads": "16",

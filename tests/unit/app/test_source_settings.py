@@ -42,6 +42,11 @@ subject = "server/{instance}"
     assert rows == [("sources.log", "weighbridge.toml")] * 2 + [("sources.remote_write", "weighbridge.toml")]
 
 
+def test_a_single_table_needs_no_list(tmp_path: Path) -> None:
+    settings, _ = loaded(tmp_path, "[sources.log]\npath = 'x'\nformat = 'common'\napp = 1\n")
+    assert [each.path for each in settings.sources["log"]] == [str(tmp_path / "x")]
+
+
 def test_without_sources_there_are_none(tmp_path: Path) -> None:
     settings, _ = loaded(tmp_path, "port = 1\n")
     assert settings.sources == {}
@@ -49,9 +54,10 @@ def test_without_sources_there_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "told"), [
     ("sources = 5", "write [[sources.log]]"),
-    ("[sources.log]\npath = 'x'", "write [[sources.log]] above each"),
+    ("sources.log = [1]", "write [[sources.log]] above each"),
+    ("[sources.log]\npath = 'x'\nformat = 'nonsense'\napp = 1", "'nonsense' is none of common"),
     ("[[sources.logs]]\npath = 'x'", "did you mean log?"),
-    ("[[sources.zzzzzz]]\n", "there are log"),
+    ("[[sources.zzzzzz]]\n", "there are "),
     ("[[sources.log]]\npath = 'x'\nformat = 'combined'\napp = 1\n[[sources.log]]\npath = 5", "sources.log, table 2: "),
     ("[[sources.log]]\npath = 'x'\nformat = 'nonsense'\napp = 1", "'nonsense' is none of common"),
     ("[[sources.log]]\npath = 'x'\nformat = 'combined'\napp = 1\ncolour = 'red'", "unknown field `colour`"),

@@ -10,7 +10,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from weighbridge import __version__
 from weighbridge.dialects.native.asking import ASKING_ROUTES
 from weighbridge.dialects.native.catalog import CATALOG_ROUTES
+from weighbridge.dialects.native.collected import COLLECTED_ROUTES
 from weighbridge.dialects.native.errors import refuse
+from weighbridge.dialects.native.flows import FLOW_ROUTES
 from weighbridge.dialects.native.keys import KEY_ROUTES
 from weighbridge.dialects.native.write_tokens import WRITE_TOKEN_ROUTES
 from weighbridge.http.route import PROBLEM, Answer, Dialect, Documented, Route
@@ -120,7 +122,8 @@ HEALTH_ROUTES: tuple[Route, ...] = (
 
 def native_dialect(extra_routes: tuple[Route, ...] = ()) -> Dialect:
     """Our own dialect with `extra_routes`: those of sources and of the web pages, which only app/build.py knows."""
-    routes = (*HEALTH_ROUTES, *ASKING_ROUTES, *CATALOG_ROUTES, *KEY_ROUTES, *WRITE_TOKEN_ROUTES, *extra_routes)
+    own = (*HEALTH_ROUTES, *ASKING_ROUTES, *FLOW_ROUTES, *CATALOG_ROUTES, *KEY_ROUTES, *WRITE_TOKEN_ROUTES)
+    routes = (*own, *COLLECTED_ROUTES, *extra_routes)
     return Dialect(name="native", prefixes=("/",), routes=routes, refuse=refuse)
 
 

@@ -1,130 +1,165 @@
-"""Polls this machine's interfaces and hands their counters to the intake."""
+"""Polls this machine's interfaces and hands in what their counters say."""
 
 from __future__ import annotations
 
-import os
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
-from weighbridge.domain.errors import WeighbridgeError
-from weighbridge.measurement import READING_TYPE, Event, EventData
-from weighbridge.metering.accept import Batch
-from weighbridge.metering.subjects import Sender
-from weighbridge.sources.host.decode import COUNTER_BITS, Interface, Known, Seen, assign, parse_boot_s, parse_net_dev
+from weighbridge.collected import Collected, CounterReading, Thing, ThingKind
+from weighbridge.domain.errors import InvalidInputError, WeighbridgeError
+from weighbridge.sources.host.choice import choose
+from weighbridge.sources.host.decode import COUNTER_BITS, Known, Look, Seen, assign, without_left
+from weighbridge.sources.host.read import is_supported, read_interfaces, read_now
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
-    from weighbridge.metering.intake import Intake
-    from weighbridge.ports import Clock
+    from weighbridge.collected import Stop
+    from weighbridge.sources.collector import Surroundings
+    from weighbridge.sources.host.decode import Interface, Now
+    from weighbridge.sources.host.settings import HostSettings
 
-COUNTERS_KEPT = 1_000
+ROOT: Final = Path("/")
+COUNTERS_KEPT: Final = 10_000
 """Counters remembered between polls; machines that make interfaces all day drop the oldest."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+SWAPPED: Final = "~"
+"""Ends the counter of an interface that faces the server: turned around it is another counter."""
+
 _STATE_FILE = "host.json"
 _log = structlog.get_logger("weighbridge.host")
 
 
-class HostCollector:
-    """Reads /proc/net/dev and tells the intake. One poll at a time; what cannot be read is absence, never zero."""
+class State(msgspec.Struct):
+    """What is kept between polls and restarts. `known`: the counters of each server and direction."""
 
-    def __init__(self, intake: Intake, clock: Clock, folder: Path, server: str, root: Path) -> None:
-        self._intake = intake
-        self._clock = clock
-        self._state = folder / _STATE_FILE
-        self._sender = Sender(None)
-        self._subject = f"server/{server}"
+    last: Look | None = None
+    known: dict[str, dict[str, Known]] = {}
+
+
+class HostCollector:
+    """Reads /proc/net/dev and hands in. What cannot be read is absence, never zero."""
+
+    def __init__(self, tables: tuple[HostSettings, ...], surroundings: Surroundings, root: Path = ROOT) -> None:
+        self._tables = tables
+        self._interval_s = min(table.interval_s for table in tables)
+        self._sink = surroundings.sink
+        self._clock = surroundings.clock
+        self._file = surroundings.folder / _STATE_FILE
         self._root = root
-        self._known = self._load()
+        self._state = self._load()
+        self._trouble = ""
+        self._chosen: tuple[dict[str, int], dict[str, str]] | None = None
+        self._counters = 0
+
+    def run(self, stop: Stop) -> None:
+        """Polls until it is time to end, and once more then."""
+        due_s = time.monotonic()
+        while True:
+            self.poll()
+            due_s = max(due_s + self._interval_s, time.monotonic())
+            if stop.wait(max(due_s - time.monotonic(), 0)):
+                self.poll()
+                return
 
     def poll(self) -> int:
-        """Takes one reading of every interface; how many were kept. Trouble is logged: the next poll has the bytes."""
+        """Hands in one reading of every interface; how many there were. Trouble is logged: the next poll has the bytes."""
         try:
-            now_us = self._clock.now_us()
-            boot_id = (self._root / "proc/sys/kernel/random/boot_id").read_text().strip()
-            boot_s = parse_boot_s((self._root / "proc/stat").read_text())
-            seen, known = assign(read_interfaces(self._root), self._known, boot_id, boot_s, now_us)
-            receipt = self._intake.take(Batch([self._event(each, boot_id, now_us) for each in seen], self._sender))
+            readings, state = self._read()
+            if readings:
+                self._sink(Collected("host", readings))
         except (OSError, WeighbridgeError) as error:
-            _log.warning("host_poll_failed", error=str(error))
+            if str(error) != self._trouble:
+                _log.warning("host_poll_failed", error=str(error))
+            self._trouble = str(error)
             return 0
-        for refusal in receipt.rejected:
-            _log.warning("host_reading_refused", code=refusal.code, detail=refusal.detail)
-        self._known = _newest(known)
+        self._trouble = ""
+        self._state = state
         self._save()
-        return receipt.accepted
+        return len(readings)
 
-    def _event(self, seen: Seen, boot_id: str, now_us: int) -> Event:
-        interface = seen.interface
-        return Event(
-            id=f"{boot_id}/{seen.counter}/{now_us}"[-255:],
-            source="host",
-            type=READING_TYPE,
-            subject=self._subject,
-            time=_instant(now_us),
-            data=EventData(
-                bytes_in_total=interface.bytes_received,
-                bytes_out_total=interface.bytes_sent,
-                counter_bits=COUNTER_BITS,
-                counter=seen.counter,
-                since=None if seen.since_us is None or seen.since_us > now_us else _instant(seen.since_us),
-                line_rate_bps=interface.line_rate_bps,
-            ),
-        )
+    def _read(self) -> tuple[list[CounterReading], State]:
+        """What is to be handed in, and the state once it is."""
+        now = read_now(self._root, self._clock.now_us())
+        found = read_interfaces(self._root)
+        chosen, left = choose(self._tables, [link for _, link in found.values()])
+        self._tell(chosen, left)
+        groups: dict[str, list[Interface]] = {_group(table): [] for table in self._tables}
+        for name, number in chosen.items():
+            groups[_group(self._tables[number])].append(found[name][0])
+        readings: list[CounterReading] = []
+        kept: dict[str, dict[str, Known]] = {}
+        for table in {_group(table): table for table in self._tables}.values():
+            metered = groups[_group(table)]
+            own = {interface.index for interface in metered}
+            left_here = [interface for interface, _ in found.values() if interface.index not in own]
+            known = without_left(self._state.known.get(_group(table), {}), metered, left_here, now.boot_id)
+            seen, known = assign(metered, known, self._state.last, now)
+            readings += [_reading(each, table, now) for each in seen]
+            kept[_group(table)] = _newest(known)
+        highest = max((interface.index for interface, _ in found.values()), default=0)
+        if self._state.last is not None and self._state.last.boot_id == now.boot_id:
+            highest = max(highest, self._state.last.highest)
+        return readings, State(Look(now.at_us, now.boot_id, highest), kept)
 
-    def _load(self) -> dict[str, Known]:
+    def _tell(self, chosen: dict[str, int], left: dict[str, str]) -> None:
+        """Which interfaces are metered is logged once, and when it changes."""
+        if self._chosen == (chosen, left):
+            return
+        self._chosen = (chosen, left)
+        metered: dict[str, list[str]] = {}
+        for name, number in sorted(chosen.items()):
+            metered.setdefault(self._tables[number].server, []).append(name)
+        _log.info("host_interfaces", metered=metered, left_out=left)
+
+    def _load(self) -> State:
         try:
-            return msgspec.json.decode(self._state.read_bytes(), type=dict[str, Known])
+            return msgspec.json.decode(self._file.read_bytes(), type=State)
         except (OSError, msgspec.DecodeError):
-            return {}  # a first start: each counter begins with its next reading
+            return State()  # a first start: each counter begins with its next reading
 
     def _save(self) -> None:
         """No fsync: what a crash takes of it can only lose bytes of an interface re-made in that very moment."""
-        draft = self._state.with_suffix(".new")
+        draft = self._file.with_suffix(".new")
         try:
-            draft.write_bytes(msgspec.json.encode(self._known))
-            draft.replace(self._state)
+            draft.write_bytes(msgspec.json.encode(self._state))
+            draft.replace(self._file)
         except OSError as error:
             _log.warning("host_state_not_saved", error=str(error))
 
 
-def read_interfaces(root: Path) -> list[Interface]:
-    """The interfaces that carry this machine's own traffic: those with a device behind them, else all but loopback."""
-    figures = parse_net_dev((root / "proc/net/dev").read_text())
-    figures.pop("lo", None)
-    net = root / "sys/class/net"
-    real = [name for name in figures if (net / name / "device").exists()]
-    interfaces = []
-    for name in real or figures:
-        index = _number(net / name / "ifindex")
-        if index is None:  # gone since the figures were read
-            continue
-        speed_mbps = _number(net / name / "speed")
-        rate_bps = speed_mbps * 10**6 if speed_mbps is not None and speed_mbps > 0 else None
-        interfaces.append(Interface(name, index, *figures[name], rate_bps))
-    return interfaces
+def make_collector(tables: tuple[HostSettings, ...], surroundings: Surroundings) -> HostCollector:
+    """The collector of this machine's interfaces. InvalidInputError: this system does not tell their counters."""
+    if not is_supported(ROOT):
+        raise InvalidInputError("this system has no /proc/net/dev; take [sources.host] out, and serve with --no-host")
+    return HostCollector(tables, surroundings)
 
 
-def is_supported(root: Path) -> bool:
-    """Whether this kernel tells its counters in the way that the collector reads them."""
-    return os.access(root / "proc/net/dev", os.R_OK) and (root / "sys/class/net").is_dir()
+def _group(table: HostSettings) -> str:
+    return f"{table.server}{SWAPPED if table.facing == 'server' else ''}"
 
 
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):  # many drivers refuse to tell the speed
-        return None
+def _reading(seen: Seen, table: HostSettings, now: Now) -> CounterReading:
+    interface = seen.interface
+    towards_server = table.facing == "server"
+    in_out = (interface.bytes_sent, interface.bytes_received) if towards_server else (
+        interface.bytes_received, interface.bytes_sent)
+    return CounterReading(
+        thing=Thing(ThingKind.HOST, table.server),
+        at_us=now.at_us,
+        bytes_in=in_out[0],
+        bytes_out=in_out[1],
+        counter=seen.counter + (SWAPPED if towards_server else ""),
+        bits=COUNTER_BITS,
+        since_us=None if seen.since_us is None or seen.since_us > now.at_us else seen.since_us,
+        line_rate_bps=interface.line_rate_bps,
+        is_whole=seen.is_whole,
+    )
 
 
-def _newest(known: dict[str, Known]) -> dict[str, Known]:
-    if len(known) <= COUNTERS_KEPT:
-        return known
-    return dict(sorted(known.items(), key=lambda item: item[1].read_at_us)[-COUNTERS_KEPT:])
-
-
-def _instant(at_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=at_us)
+def _newest(known: Mapping[str, Known]) -> dict[str, Known]:
+    kept = sorted(known.items(), key=lambda item: item[1].read_at_us, reverse=True)[:COUNTERS_KEPT]
+    return dict(kept)

@@ -1,4 +1,4 @@
-"""The way of what a place holds to the server: in order, each body until it is answered."""
+"""The way of what a log adds up to: spool/delivery.py, and what the server says of single events."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from weighbridge.measurement import RejectReason
+from weighbridge.spool import delivery
+from weighbridge.spool.delivery import LONGEST_ASKED_WAIT_S, LONGEST_WAIT_S, UnansweredError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,12 +16,10 @@ if TYPE_CHECKING:
     from weighbridge.measurement import Receipt, Rejection
     from weighbridge.sources.log.place import Place
 
-FIRST_WAIT_S: Final = 1.0
-LONGEST_WAIT_S: Final = 30.0
+__all__ = ["LONGEST_ASKED_WAIT_S", "LONGEST_WAIT_S", "Delivery", "UnansweredError", "UnplacedError", "must_be_placed"]
+
 LONGEST_UNPLACED_WAIT_S: Final = 10.0
 """Somebody enters what the catalog lacks, and looks whether it helps."""
-LONGEST_ASKED_WAIT_S: Final = 60.0
-"""What a server may ask for at most."""
 REFUSALS_SHOWN: Final = 10
 """Refused events that are shown; all are counted by their code."""
 LACKING_SHOWN: Final = 5
@@ -28,72 +28,26 @@ LACKING_SHOWN: Final = 5
 _log = structlog.get_logger("weighbridge.log")
 
 
-class UnansweredError(Exception):
-    """Whether the body was kept is not known, or it was not: it must be sent again. `str()` says what happened.
-
-    `wait_s`: how long the server asks to wait. `cause`: the error as the sender knows it.
-    """
-
-    def __init__(self, detail: str, *, wait_s: float = 0.0, cause: Exception | None = None) -> None:
-        super().__init__(detail)
-        self.wait_s = wait_s
-        self.cause = cause
-
-
 class UnplacedError(UnansweredError):
     """The catalog lacks what events are about. Entered there, they count: all of them must be sent again."""
 
+    longest_wait_s = LONGEST_UNPLACED_WAIT_S
 
-class Delivery:
-    """Sends a place's outbox, waiting ever longer while that fails. `failures`: how often it did, one after the other."""
+
+class Delivery(delivery.Delivery["Receipt"]):
+    """Sends a place's outbox; the first refusals are shown."""
 
     def __init__(self, name: str, place: Place, send: Callable[[bytes], Receipt], monotonic_s: Callable[[], float]) -> None:
         """`send` takes a gzipped JSON array of events; UnansweredError if it must be sent again."""
-        self.failures = 0
-        self.last_failure: UnansweredError | None = None
-        self._name = name
-        self._place = place
-        self._send = send
-        self._monotonic_s = monotonic_s
-        self._due_s = 0.0
-        self._shown = 0
 
-    def run(self, enough: Callable[[], bool] = lambda: False) -> None:
-        """Everything in the outbox was answered, or it must wait, or `enough` said so.
-
-        StorageError: the place cannot be written to.
-        """
-        while not enough() and self._monotonic_s() >= self._due_s:
-            waiting = self._place.first()
-            if waiting is None:
-                return
-            sequence, body = waiting
-            try:
-                receipt = self._send(body)
-                must_be_placed(receipt)
-            except UnansweredError as error:
-                self._put_off(error)
-                return
+        def send_and_look(body: bytes) -> Receipt:
+            receipt = send(body)
+            must_be_placed(receipt)
             self._show(receipt.rejected)
-            self._place.answered(sequence, receipt)
-            if self.failures:
-                _log.info("delivery_works_again", log=self._name, waiting=self._place.waiting)
-                self.failures, self.last_failure = 0, None
+            return receipt
 
-    def wait_s(self) -> float:
-        """Seconds until another try makes sense; 0 if it does now."""
-        return max(self._due_s - self._monotonic_s(), 0.0)
-
-    def _put_off(self, error: UnansweredError) -> None:
-        longest_s = LONGEST_UNPLACED_WAIT_S if isinstance(error, UnplacedError) else LONGEST_WAIT_S
-        own_s = min(FIRST_WAIT_S * 2 ** min(self.failures, 10), longest_s)
-        wait_s = max(own_s, min(error.wait_s, LONGEST_ASKED_WAIT_S))
-        self.failures += 1
-        self.last_failure = error
-        self._due_s = self._monotonic_s() + wait_s
-        _log.warning(
-            "delivery_waits", log=self._name, reason=str(error), once_more_in_s=round(wait_s, 1), waiting=self._place.waiting
-        )
+        super().__init__(name, place, send_and_look, monotonic_s)
+        self._shown = 0
 
     def _show(self, rejected: tuple[Rejection, ...]) -> None:
         for each in rejected[: REFUSALS_SHOWN - self._shown]:

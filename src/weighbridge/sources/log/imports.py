@@ -17,7 +17,7 @@ from weighbridge.sources.log.contents import EDGE_BYTES, UnfinishedError
 from weighbridge.sources.log.deliver import must_be_placed
 from weighbridge.sources.log.marks import START, Mark, Portion, Verdict, compare, digest, mark_behind, read_behind
 from weighbridge.sources.log.outgoing import named_bodies
-from weighbridge.sources.log.state import connect, told, transaction
+from weighbridge.spool.state import connect, told, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ import xxhash
 
 from weighbridge.sources.log.marks import START, Mark
 from weighbridge.sources.log.outgoing import numbered_bodies
-from weighbridge.sources.log.state import connect, hold, told, transaction
+from weighbridge.spool.state import connect, hold, told, transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -71,7 +71,7 @@ class Place:
     def __init__(self, path: Path, log: Path) -> None:
         """The place is open, and this process alone has it. FolderInUseError: another one does."""
         self.path = path
-        self._lock = hold(path.with_suffix(".lock"))
+        self._lock = hold(path.with_suffix(".lock"), "follows this log")
         try:
             self._connection = connect(path, _SCHEMA)
             try:

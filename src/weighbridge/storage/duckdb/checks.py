@@ -1,4 +1,4 @@
-"""The self-check: every rollup against its finer tier, and the sums against the journal's totals."""
+"""The self-check: every rollup against its finer tier, the sums against the journal's totals, nothing below zero."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FINDINGS_MAX = 20
 
 def findings(cursor: duckdb.DuckDBPyConnection, horizons: Horizons) -> list[Finding]:
     """What is wrong with the store as this transaction sees it; empty if all is well."""
-    found = _totals(cursor)
+    found = [*_totals(cursor), *_below_zero(cursor)]
     for coarse, fine, before_s in ((HALF, FIVE, horizons.five_s), (DAY, HALF, horizons.half_s)):
         for finding in _rollup(cursor, coarse, fine, before_s):
             if len(found) >= FINDINGS_MAX:
@@ -49,6 +49,18 @@ def _totals(cursor: duckdb.DuckDBPyConnection) -> list[Finding]:
                 _REMEDY,
             ))
     return found
+
+
+def _below_zero(cursor: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
+    """Corrections take away what is there and no more: no slot of the finest tier holds less than nothing."""
+    count, series, slot = row(cursor, query("check_below_zero"))
+    if count:
+        yield Finding(
+            "below zero",
+            f"{count} sums of 5 minutes lie below zero; the first is series {series}, "
+            f"second {slot * FIVE.slot_s} of the epoch",
+            _REMEDY,
+        )
 
 
 def _rollup(cursor: duckdb.DuckDBPyConnection, coarse: Tier, fine: Tier, before_s: int) -> Iterator[Finding]:

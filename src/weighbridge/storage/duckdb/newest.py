@@ -57,7 +57,7 @@ def newest_slots_s(
     """The same for each group of the members that has a row: three questions, however many groups there are.
 
     The groups that the day before `latest_s` does not know are asked for their newest day, and then each about its own.
-    With `moved_only` only rows count of which an amount is above zero.
+    With `moved_only` only slots count in which a series moved something.
     """
 
     def newest(asked: Members, from_s: int, until_s: int, step_s: int) -> dict[int, int]:

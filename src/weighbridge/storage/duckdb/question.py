@@ -127,10 +127,9 @@ class Question:
         return None if bucket is None else bucket * (self._step_s or SLOT_S)
 
     def newest_by_group_s(self, cursor: duckdb.DuckDBPyConnection, *, moved_only: bool) -> dict[int, int]:
-        """The same for each group that has a row; with `moved_only`, a row of which an amount is above zero."""
+        """The same for each group that has a row; with `moved_only`, one in which a series moved something."""
         members = self._members  # noqa: F841  DuckDB finds it by its name
-        condition = "WHERE bytes_in > 0 OR bytes_out > 0 OR requests > 0" if moved_only else ""
-        sql = query("newest_by_group").format(rows=self._rows(), condition=condition)
+        sql = query("newest_moved_by_group" if moved_only else "newest_by_group").format(rows=self._rows())
         step_s = self._step_s or SLOT_S
         return {group: bucket * step_s for group, bucket in cursor.execute(sql).fetchall()}
 

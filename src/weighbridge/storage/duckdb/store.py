@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from weighbridge.domain.errors import DamagedStoreError, StorageError
-from weighbridge.measurement import Mark, Totals, totals_of
+from weighbridge.measurement import Mark, SlotFlag, Totals, totals_of
 from weighbridge.ports import Sums
 from weighbridge.storage.duckdb.checks import findings
 from weighbridge.storage.duckdb.database import Database, checkpoint, number, transaction
@@ -79,7 +79,8 @@ class DuckDBStore:
             cursor = self._database.folding
             with transaction(cursor):
                 if len(kept):
-                    cursor.execute(query("fold"))
+                    is_signed = (kept["flags"] & SlotFlag.SUBTRACT).any()
+                    cursor.execute(query("fold_signed" if is_signed else "fold"))
                 if retired is not None:
                     enter(cursor, "retired", retired)
                 totals = mark.totals
@@ -194,6 +195,11 @@ class DuckDBStore:
             except BaseException:
                 self._horizons = old
                 raise
+
+    def exact_since_s(self) -> int:
+        """From which instant on 5-minute sums are kept."""
+        self._must_be_open()
+        return self._horizons.five_s
 
     def check(self) -> list[Finding]:
         """Every rollup against its finer tier, and the totals of the sums against the mark's."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xxhash
 
-from weighbridge.measurement import MEASUREMENT, Totals, totals_of
+from weighbridge.measurement import MEASUREMENT, MeasurementFlag, Totals, totals_of
 from weighbridge.storage.journal import faults
 
 if TYPE_CHECKING or sys.version_info < (3, 14):
@@ -37,6 +37,8 @@ FEW = 12
 
 _HEAD = 9
 _NAMES = MEASUREMENT.names or ()
+_FLAGS = _NAMES.index("flags")
+_SUBTRACT = int(MeasurementFlag.SUBTRACT)
 _AMOUNTS = slice(_NAMES.index("bytes_in"), _NAMES.index("requests") + 1)
 
 
@@ -83,6 +85,9 @@ def batch_totals(measurements: np.ndarray) -> Totals:
     """The same as `totals_of`, faster for few measurements."""
     if len(measurements) > FEW:
         return totals_of(measurements)
-    amounts = [row[_AMOUNTS] for row in measurements.tolist()]
+    listed = measurements.tolist()
+    if any(row[_FLAGS] & _SUBTRACT for row in listed):
+        return totals_of(measurements)
+    amounts = [row[_AMOUNTS] for row in listed]
     columns = zip(*amounts, strict=True)
     return Totals(len(amounts), *(sum(amount for amount in column if amount > 0) for column in columns))

@@ -56,18 +56,18 @@ def from_os(error: OSError, folder: Path) -> StorageError:
     return StorageError(f"the disk of {folder} failed ({error}): check it (`dmesg`, `smartctl`), then start again")
 
 
-def from_sqlite(error: sqlite3.Error, folder: Path) -> StorageError:
-    """The StorageError that an error of SQLite in `folder` amounts to."""
+def from_sqlite(error: sqlite3.Error, folder: Path, what: str = "journal", file: str = "journal.sqlite") -> StorageError:
+    """The StorageError that an error of SQLite in `folder` amounts to; `what` stands there, in `file`."""
     code = getattr(error, "sqlite_errorcode", 0) & _SQLITE_PRIMARY
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _is_full(folder)):
         return disk_full(folder)
     if code in _SQLITE_DENIED:
         return not_writable(folder, error)
     if code in _SQLITE_DAMAGED:
-        return damaged(f"{folder / 'journal.sqlite'}", str(error))
+        return damaged(f"{folder / file}", str(error))
     if isinstance(error, sqlite3.ProgrammingError):
-        return StorageError(f"the journal in {folder} is closed ({error})")
-    return StorageError(f"the journal in {folder} failed ({error}): check the disk (`dmesg`), then start again")
+        return StorageError(f"the {what} in {folder} is closed ({error})")
+    return StorageError(f"the {what} in {folder} failed ({error}): check the disk (`dmesg`), then start again")
 
 
 def _is_full(folder: Path) -> bool:
@@ -78,11 +78,11 @@ def _is_full(folder: Path) -> bool:
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
-    """Errors of the system and of SQLite inside leave as StorageErrors."""
+def told(folder: Path, what: str = "journal", file: str = "journal.sqlite") -> Iterator[None]:
+    """Errors of the system and of SQLite inside leave as StorageErrors about `what`, in `file` of the folder."""
     try:
         yield
     except sqlite3.Error as error:
-        raise from_sqlite(error, folder) from error
+        raise from_sqlite(error, folder, what, file) from error
     except OSError as error:
         raise from_os(error, folder) from error

@@ -1,2 +1,2 @@
--- The newest bucket of each group that has a row; of rows that meet the condition, where there is one.
-SELECT grp, max(bucket) FROM ({rows}) {condition} GROUP BY grp
+-- The newest bucket of each group that has a row.
+SELECT grp, max(bucket) FROM ({rows}) GROUP BY grp

@@ -1,4 +1,7 @@
-"""Files of SQLite that keep places: opened durable, held by one process, their errors told as what they are."""
+"""Files of SQLite that keep what waits for the server: opened durable, held by one process.
+
+Errors are told as what they are.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +34,11 @@ _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
-def hold(path: Path) -> int:
+def hold(path: Path, does: str) -> int:
     """The descriptor of the lock file `path`, which this process alone holds until it closes it or ends.
 
-    FolderInUseError names the process that holds it; FolderNotWritableError if the file cannot be made.
+    `does`: what whoever holds it does, as in "follows this log". FolderInUseError names the process that holds it;
+    FolderNotWritableError if the file cannot be made.
     """
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -45,7 +49,7 @@ def hold(path: Path) -> int:
         holder = os.pread(descriptor, PID_BYTES, 0).decode("ascii", "replace").strip() or "unknown"
         os.close(descriptor)
         raise FolderInUseError(
-            f"process {holder} follows this log already ({path}): stop it first, or keep another place with --state"
+            f"process {holder} {does} already ({path}): stop it first, or keep another place with --state"
         ) from error
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
@@ -114,11 +118,13 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> StorageError:
         return _full(path)
     if code in _DAMAGED:
         return DamagedStoreError(
-            f"{path} is damaged ({error}): restore it from a backup; without it the log is read again from its beginning, "
-            "and what was counted before counts twice"
+            f"{path} is damaged ({error}): restore it from a backup; without it what waits there is lost, and a log is read "
+            "again from its beginning, so that what was counted before counts twice"
         )
     return StorageError(f"{path} cannot be used ({error}): check the disk and who may write there")
 
 
 def _full(path: Path) -> DiskFullError:
-    return DiskFullError(f"no room is left on the disk of {path.parent}: make room; the log waits, nothing is lost")
+    return DiskFullError(
+        f"no room is left on the disk of {path.parent}: make room; what is counted there waits, nothing is lost"
+    )
