@@ -45,9 +45,9 @@ def make_block(chance: np.random.Generator, *, family: int = 4, mean_s: float = 
     """Records of flows that last `mean_s` on average and ended within half a minute before the receipt."""
     own = (FIRST + chance.integers(0, OWN, RECORDS) * STEP).astype(np.uint32)
     remote = chance.integers(0, 2**32, RECORDS).astype(np.uint32)
-    is_sent = chance.random(RECORDS) < 0.5  # noqa: PLR2004  half of them
+    is_sent = chance.random(RECORDS) < 0.5
     src, dst = np.where(is_sent, own, remote), np.where(is_sent, remote, own)
-    if family == 6:  # noqa: PLR2004  IPv6
+    if family == 6:
         upper = np.uint64(0x2001_0DB8 << 32)
         src, dst = (np.column_stack((upper | (end >> np.uint32(8)), end & np.uint32(0xFF))).astype(np.uint64) for end in (src, dst))
     end_us = RECEIVED_US - chance.integers(0, 30_000, RECORDS) * 1000
@@ -60,10 +60,10 @@ def make_prefixes(count: int, family: int = 4) -> tuple[str, ...]:
     """So many prefixes that hold the own addresses."""
     length = LEVELS[count]
     firsts = (FIRST + number * 2 ** (32 - length) for number in range(count))
-    if family == 4:  # noqa: PLR2004  IPv4
+    if family == 4:
         return tuple(f"{ipaddress.IPv4Address(first)}/{length}" for first in firsts)
     halves = ((0x2001_0DB8 << 96) | (first >> 8 << 64) | (first & 0xFF) for first in firsts)
-    lengths = 128 - (32 - length) if length > 24 else 40 + length  # noqa: PLR2004  where the upper half ends
+    lengths = 128 - (32 - length) if length > 24 else 40 + length
     return tuple(f"{ipaddress.IPv6Address(half)}/{lengths}" for half in halves)
 
 
