@@ -14,6 +14,7 @@ TARGETS = (
     "events", "hub_sync", "hub_startup", "body", "snappy", "write_v1", "write_v2", "query", "paths", "instants", "token",
     "catalog", "log", "net_dev", "journal", "otlp_json", "otlp_protobuf", "otlp_logs",
     "collected", "interest",
+    "sflow",
 )
 RUNS = 3000
 """Inputs for each target: a second or two with what watching branches costs."""

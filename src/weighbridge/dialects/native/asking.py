@@ -71,6 +71,7 @@ def ask_usage(call: Call) -> Answer:
     shown = {window.start_s: (asked.show(window.start_s), asked.show(window.end_s)) for window in found.windows}
     data = [row_of(shown[window.start_s], group_by, key, amounts) for window, key, amounts in found.rows()]
     meta["coverage"] = _coverage(call, asked, selected)
+    meta["estimated"] = found.is_estimated
     return _json({"meta": meta, "data": data}, vary=True)
 
 

@@ -23,6 +23,10 @@ _COVERAGE = {
     "type": ["number", "null"], "minimum": 0, "maximum": 1,
     "description": "Share of the finished slots in which the sources were alive; null without a finished slot",
 }
+_ESTIMATED = {
+    "type": "boolean",
+    "description": "Whether a part is an estimate: spread over a gap of a counter, or scaled up from samples",
+}
 
 _FROM = Param("from", "Start of the range, RFC 3339, rounded down to 5 minutes. Without an offset it is in `time_zone`",
               _INSTANT, required=True, example="2025-12-01T00:00:00Z")
@@ -77,7 +81,9 @@ USAGE = Documented(
     "What moved in each window, for each group",
     content={
         "application/json": _object({
-            "meta": _object({**_RANGE_META, "window": {"enum": list(WINDOWS)}, "coverage": _COVERAGE}),
+            "meta": _object({
+                **_RANGE_META, "window": {"enum": list(WINDOWS)}, "coverage": _COVERAGE, "estimated": _ESTIMATED,
+            }),
             "data": _list(_USAGE_ROW),
         }),
         "text/csv": _TEXT,
@@ -85,7 +91,7 @@ USAGE = Documented(
     example={
         "meta": {
             "from": "2025-12-14T00:00:00Z", "to": "2025-12-15T00:00:00Z", "time_zone": "UTC",
-            "watermark": "2025-12-14T16:00:01.250000Z", "window": "1d", "coverage": 1.0,
+            "watermark": "2025-12-14T16:00:01.250000Z", "window": "1d", "coverage": 1.0, "estimated": False,
         },
         "data": [{
             "start": "2025-12-14T00:00:00Z", "end": "2025-12-15T00:00:00Z", "region": "brazil",

@@ -23,7 +23,7 @@ import numpy as np
 
 from weighbridge.collected import FLOW_SUM, MAPPED_HI, MAPPED_LO, FlowFlag, FlowSums
 from weighbridge.metering.flows.cells import AMOUNTS, Cells
-from weighbridge.metering.flows.known import KNOWN, NEARBY, Known
+from weighbridge.metering.flows.ends import KNOWN, NEARBY, Ends
 from weighbridge.metering.flows.pieces import HOUR_US, chosen, cut, has_links, join, mend_times, scale_up, too_large
 from weighbridge.metering.flows.prefixes import is_mapped
 
@@ -66,7 +66,7 @@ class FlowTally:
         self._ask_interest = interest
         self._now_us = now_us
         self._interest: Interest | None = None
-        self._known: Known | None = None
+        self._ends: Ends | None = None
         self._aside: list[FlowSums] = []
         self._plain, self._full = Cells(1), Cells(4)  # IPv4 without MAC and VLAN; all else: word, MAC, address
         self._begin_anew()
@@ -112,7 +112,7 @@ class FlowTally:
         interest = self._ask_interest()
         if interest is self._interest or interest == self._interest:
             return
-        self._known = None if interest is None else Known(interest)
+        self._ends = None if interest is None else Ends(interest)
         self._interest = interest
 
     # Records
@@ -166,15 +166,15 @@ class FlowTally:
 
     def _sort_ends(self, records: Records, flags: np.ndarray | None) -> tuple[_Kept, _Kept]:
         """Which records' sources are kept, with which flags, and which destinations."""
-        if self._known is None:
+        if self._ends is None:
             all_ = np.ones(len(records.src), bool)
             alone = (np.uint64(0) if flags is None else flags) | _LONELY | _BLIND
             return (all_, np.broadcast_to(alone | _SENDER, len(all_))), (all_, np.broadcast_to(alone, len(all_)))
-        src, dst = self._known.find(records.src), self._known.find(records.dst)
+        src, dst = self._ends.find(records.src), self._ends.find(records.dst)
         if records.links is not None:
             src_mac, src_vlan, dst_mac, dst_vlan = records.links
-            src = np.maximum(src, np.maximum(self._known.find_mac(src_mac), self._known.find_vlan(src_vlan)))
-            dst = np.maximum(dst, np.maximum(self._known.find_mac(dst_mac), self._known.find_vlan(dst_vlan)))
+            src = np.maximum(src, np.maximum(self._ends.find_mac(src_mac), self._ends.find_vlan(src_vlan)))
+            dst = np.maximum(dst, np.maximum(self._ends.find_mac(dst_mac), self._ends.find_vlan(dst_vlan)))
         lonely = np.maximum(src, dst) < KNOWN
         if not lonely.any():
             return (src >= NEARBY, flags), (dst >= NEARBY, flags)
