@@ -245,6 +245,9 @@ class FlowStore(Protocol):
         ValueError: the bounds do not lie on slots.
         """
 
+    def slots(self, start_s: int, end_s: int) -> list[int]:
+        """The slots in [start_s, end_s) of which something is kept, ascending. ValueError: bounds off the slots."""
+
     def replace(self, slot: int, sums: Sequence[KeptSums]) -> None:
         """The slot holds these sums, which differ from what it held in fates alone. What it held counts as corrected.
 
