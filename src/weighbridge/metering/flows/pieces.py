@@ -28,6 +28,7 @@ _RATE_FLAGS = {
 }
 _ESTIMATED = np.uint64(FlowFlag.ESTIMATED)
 _REMAINDER_BITS = 33  # remainders are below a flow's length
+_SMALL = 2**34  # amounts below this, times a length in a slot, stay below 2**63
 
 
 @dataclass(slots=True)
@@ -207,12 +208,12 @@ def cut(records: Records, flags: np.ndarray | np.uint64) -> Pieces:
             count, records.exporters, records.exporter, records.src, records.dst, records.links, flags,
             first, records.octets, records.packets,
         )
-    amounts = np.stack((records.octets, records.packets))
+    firsts = [records.octets.copy(), records.packets.copy()]
     counts = last[crossing] - first[crossing]
-    later = [_cut_in_two(records, first, amounts, crossing[counts == 1])]
+    later = [_cut_in_two(records, first, firsts, crossing[counts == 1])]
     more = crossing[counts > 1]
     if len(more):
-        later.append(_cut_in_more(records, first, amounts, more))
+        later.append(_cut_in_more(records, first, firsts, more))
     of = np.concatenate([each.of for each in later])
     links = records.links
     return Pieces(
@@ -221,38 +222,41 @@ def cut(records: Records, flags: np.ndarray | np.uint64) -> Pieces:
             _extended(links[0], of), _extended(links[1], of), _extended(links[2], of), _extended(links[3], of)),
         _extended(flags, of) if isinstance(flags, np.ndarray) else flags,
         np.concatenate([first, *(each.slot for each in later)]),
-        *np.concatenate([amounts, *(each.amounts for each in later)], axis=1),
+        np.concatenate([firsts[0], *(each.octets for each in later)]),
+        np.concatenate([firsts[1], *(each.packets for each in later)]),
     )
 
 
 def _extended(column: np.ndarray, of: np.ndarray) -> np.ndarray:
-    return np.concatenate((column, column[of]))
+    return np.concatenate((column, column.take(of, 0)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Later:
-    """Pieces behind the first ones: whose, in which slots, and their octets and packets (a row each)."""
+    """Pieces behind the first ones: whose, in which slots, and what was moved."""
 
     of: np.ndarray
     slot: np.ndarray
-    amounts: np.ndarray
+    octets: np.ndarray
+    packets: np.ndarray
 
 
-def _cut_in_two(records: Records, first: np.ndarray, amounts: np.ndarray, of: np.ndarray) -> _Later:
-    """The second pieces of records that touch two slots; of `amounts` the first ones are left there.
+def _cut_in_two(records: Records, first: np.ndarray, firsts: list[np.ndarray], of: np.ndarray) -> _Later:
+    """The second pieces of records that touch two slots; what the first ones moved is left in `firsts`."""
+    start_us = records.start_us.take(of)
+    slot = first.take(of) + 1
+    head_us, total_us = slot * SLOT_US - start_us, records.end_us.take(of) - start_us
+    seconds = []
+    for amounts in firsts:
+        whole = amounts.take(of)
+        heads, remainders = _share(whole, head_us, total_us)
+        heads += 2 * remainders >= total_us  # the larger remainder wins, and of equals the earlier piece
+        amounts[of] = heads
+        seconds.append(whole - heads)
+    return _Later(of, slot, *seconds)
 
-    Half a byte goes to the first: the larger remainder wins, and of equals the earlier.
-    """
-    slot = first[of] + 1
-    total_us, head_us = records.end_us[of] - records.start_us[of], slot * SLOT_US - records.start_us[of]
-    whole = amounts[:, of]
-    heads, remainders = _share(whole, head_us, total_us)
-    heads += 2 * remainders >= total_us
-    amounts[:, of] = heads
-    return _Later(of, slot, whole - heads)
 
-
-def _cut_in_more(records: Records, first: np.ndarray, amounts: np.ndarray, of: np.ndarray) -> _Later:
+def _cut_in_more(records: Records, first: np.ndarray, firsts: list[np.ndarray], of: np.ndarray) -> _Later:
     """The same for records that touch several slots: all pieces but the first ones."""
     start_us, end_us, slot = records.start_us[of], records.end_us[of], first[of]
     counts = (end_us - 1) // SLOT_US - slot + 1
@@ -261,16 +265,19 @@ def _cut_in_more(records: Records, first: np.ndarray, amounts: np.ndarray, of: n
     place = np.arange(len(which)) - begins[which]
     edge_us = (slot[which] + place) * SLOT_US
     length_us = np.minimum(edge_us + SLOT_US, end_us[which]) - np.maximum(edge_us, start_us[which])
-    whole = amounts[:, of]
-    parts, remainders = _share(whole[:, which], length_us, (end_us - start_us)[which])
-    left = whole - np.add.reduceat(parts, begins, axis=1)
-    # Of each record the pieces with the largest remainders, of equals the earlier, get one more, as far as there is left.
-    order = np.argsort((which << _REMAINDER_BITS) - remainders, axis=1, kind="stable")
-    for row in range(len(parts)):
-        parts[row, order[row]] += place < left[row, which]
-    amounts[:, of] = parts[:, begins]
+    total_us = (end_us - start_us)[which]
     later = np.flatnonzero(place)
-    return _Later(of[which[later]], slot[which[later]] + place[later], parts[:, later])
+    others = []
+    for amounts in firsts:
+        whole = amounts[of]
+        parts, remainders = _share(whole[which], length_us, total_us)
+        left = whole - np.add.reduceat(parts, begins)
+        # Those with a record's largest remainders, of equals the earlier, get one more, as far as there is left.
+        order = np.argsort((which << _REMAINDER_BITS) - remainders, kind="stable")
+        parts[order] += place < left[which]
+        amounts[of] = parts[begins]
+        others.append(parts[later])
+    return _Later(of[which[later]], slot[which[later]] + place[later], *others)
 
 
 def _share(amounts: np.ndarray, length_us: np.ndarray, total_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -278,6 +285,8 @@ def _share(amounts: np.ndarray, length_us: np.ndarray, total_us: np.ndarray) -> 
 
     Exact in 64 bits: a total is below 2**33 µs, a length, which is of one slot, below 2**29.
     """
+    if amounts.max(initial=0) < _SMALL:
+        return np.divmod(amounts * length_us, total_us)
     over, rest = np.divmod(amounts, total_us)
     quotient, remainder = np.divmod(rest * length_us, total_us)
     return over * length_us + quotient, remainder

@@ -187,13 +187,13 @@ class FlowTally:
         """Each piece's place (uint64)."""
         first = int(pieces.slot.min())
         slots = int(pieces.slot.max()) - first + 1
-        exporters = pieces.exporters
-        if slots == 1 and len(exporters) == 1:
-            return np.full(len(pieces.slot), self._place_number(exporters[0], first), np.uint64)
-        place = pieces.exporter * slots + (pieces.slot - first)
-        numbers = np.zeros(len(exporters) * slots, np.uint64)
-        for at in np.flatnonzero(np.bincount(place)).tolist():
-            numbers[at] = self._place_number(exporters[at // slots], first + at % slots)
+        place, there = pieces.slot - first, list(range(slots))
+        if len(pieces.exporters) > 1:
+            place += pieces.exporter * slots
+            there = np.flatnonzero(np.bincount(place)).tolist()
+        numbers = np.zeros(len(pieces.exporters) * slots, np.uint64)
+        for at in there:
+            numbers[at] = self._place_number(pieces.exporters[at // slots], first + at % slots)
         found: np.ndarray = numbers.take(place)
         return found
 
