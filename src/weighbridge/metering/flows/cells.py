@@ -42,7 +42,7 @@ class Cells:
         self._sums = {name: np.zeros(self._room, np.int64) for name in AMOUNTS}
         self._make_table()
 
-    def keys(self) -> list[np.ndarray]:
+    def words(self) -> list[np.ndarray]:
         """The words of all cells, in the order of their numbers; to read only."""
         return [column[1 : self.count + 1] for column in self._keys]
 
@@ -52,7 +52,7 @@ class Cells:
 
     def keep(self, kept: np.ndarray) -> None:
         """Only these cells (a mask) are left, numbered anew."""
-        keys, sums = [column[kept] for column in self.keys()], {name: self.sums(name)[kept] for name in AMOUNTS}
+        keys, sums = [column[kept] for column in self.words()], {name: self.sums(name)[kept] for name in AMOUNTS}
         self.clear()
         numbers = self.find(keys)
         for name, column in sums.items():
@@ -126,7 +126,7 @@ class Cells:
         """A table for all the room, with the cells that are there."""
         self._table = np.zeros(self._room * _SPARE, np.int32)
         numbers = np.arange(1, self.count + 1)
-        places = self._places(self.keys())
+        places = self._places(self.words())
         while len(numbers):
             empty = self._table[places] == 0
             self._table[places[empty]] = numbers[empty]

@@ -166,7 +166,7 @@ class _Table:
     """Steps of a table over ranges of whole numbers, as far as they fit."""
 
     def __init__(self, starts: np.ndarray, values: np.ndarray, bits: int, steps: tuple[int, ...]) -> None:
-        """`starts` (uint64) ascend from 0, below 2**bits; `values`: int32, at least NONE; `steps`: bits of each further one."""
+        """`starts` (uint64) ascend from 0, below 2**bits; `values`: int32, at least NONE; `steps`: bits of each further."""
         self._starts = starts
         self._values = values
         self._shift = bits - FIRST_BITS

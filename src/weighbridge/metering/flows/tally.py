@@ -240,7 +240,7 @@ class FlowTally:
 
     def _fold_cells(self, cells: Cells, those: np.ndarray, exporter: str) -> None:
         """These cells are gone, and their sums are those of the address ::, by flags."""
-        high = cells.keys()[0][those] & ~_ADDRESS
+        high = cells.words()[0][those] & ~_ADDRESS
         sums = {name: cells.sums(name)[those] for name in AMOUNTS}
         kept = np.ones(cells.count, bool)
         kept[those] = False
@@ -333,7 +333,7 @@ def _end_of(pieces: Pieces, place: np.ndarray, kept: _Kept, *, is_src: bool = Tr
 
 def _lonely_places(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of the lonely rows that may be folded: which cells, their places, their bytes."""
-    word = cells.keys()[0]
+    word = cells.words()[0]
     flags = word >> _FLAGS_SHIFT & _FLAGS
     at = np.flatnonzero(flags & (_LONELY | _BLIND) == _LONELY)
     return at, (word[at] >> _PLACE_SHIFT).astype(np.int64), cells.sums("bytes_in")[at] + cells.sums("bytes_out")[at]
@@ -341,7 +341,7 @@ def _lonely_places(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _as_rows(cells: Cells, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All cells as rows (dtype FLOW_SUM), and their places."""
-    keys = cells.keys()
+    keys = cells.words()
     place = (keys[0] >> _PLACE_SHIFT).astype(np.int64)
     rows = np.zeros(cells.count, FLOW_SUM)
     rows["slot"] = slots[place]
