@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "usage": ("usage", "Usage by window and group."),
     "percentile": ("percentile", "The 95th percentile (or another), with its receipt."),
     "top": ("top", "Who moved most."),
+    "reconciliation": ("reconciliation", "What counters and what flows say of the same thing."),
     "quota": ("quota", "What was granted, what is used and what is left."),
     "import": ("importing", "Send what files hold: events, access logs."),
     "collect": ("collecting", "Follow an access log and send what it adds up to."),
