@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from weighbridge.metering.intake import Intake
     from weighbridge.metering.subjects import Sender
 
-NAMES_COUNTED = 10_000
-"""Counts kept apart by source, device and outcome, 2 MB; what is told beyond them is counted for all devices together."""
-OTHERS = "other"
-"""Who is counted for where too many are."""
+NAMES_COUNTED = 100_000
+"""Counts kept apart by source, device and outcome, some 20 MB: 10,000 devices; what is told beyond them is one count."""
+OTHERS = ("other", "other", "other")
+"""Where that is counted."""
 
 
 class PreparedFlows(Protocol):
@@ -102,5 +102,5 @@ class Desk:
             for (who, what), number in counts.items():
                 key = (source, who, what)
                 if key not in self._counts and len(self._counts) >= NAMES_COUNTED:
-                    key = (source, OTHERS, what)
+                    key = OTHERS
                 self._counts[key] += number

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from weighbridge.domain.counters import Outcome, Reading, advance
+from weighbridge.domain.counters import Outcome, Reading, advance, recent
 from weighbridge.measurement import MAX_DURATION_S, MAX_NAME, MEASUREMENT, Receipt
 from weighbridge.metering.counting import begun
 from weighbridge.metering.dividing import Piece, divide, look, rows_of_piece
 from weighbridge.metering.identity import identity, identity_prefix, key_low
 from weighbridge.metering.limits import AHEAD_US, EARLIEST_US
+from weighbridge.metering.spreading import SLOT_US
 from weighbridge.metering.subjects import UNFIT
-from weighbridge.metering.things import name_of
+from weighbridge.metering.things import name_of, owner_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,9 +39,13 @@ MAX_READINGS = 100_000
 """Most readings at once: the ports of 2,000 switches. The intake's queue holds two such."""
 LARGEST_WEIGHT = 100_000
 """A gathered weighs no more than this in queues, or one with more rows of flows than a queue takes would never get in."""
+SLOTS_A_GATHERED = 20_000_000
+"""5-minute slots that the readings of one gathered may touch: 500 ports over four months. What lies beyond waits for the
+counter's next reading, which holds it too."""
 PREFERRED = {"sflow": "snmp"}
 """Sources whose readings of a port are passed over where another, which reads the same counter, has read it."""
 
+_LONGEST_US = MAX_DURATION_S * 1_000_000
 _WIDTHS = (32, 64)
 _UNMOVED = {
     Outcome.OUT_OF_ORDER: "out_of_order",
@@ -67,12 +72,20 @@ class Gathered:
     id: str | None = None
 
 
-class GatheredReceipt(Receipt, frozen=True):
-    """What became of it. `is_known`: all of it was kept before, and nothing now.
+WORDS = (
+    "readings", "duplicate", "out_of_order", "conflict", "absent", "invalid", "in_future", "elsewhere", "too_many", "too_long",
+)
+"""What becomes of a reading, one of these; the first: it was taken."""
+MORE_WORDS = (
+    "first", "reset", "wrap", "width_changed", "unattributed", "unattributed_bytes_in", "unattributed_bytes_out",
+)
+"""What may be told beside of one that was taken."""
 
-    `counts` by (device, what): of each reading one of readings (taken), duplicate, out_of_order, conflict, absent, invalid,
-    in_future, elsewhere, too_many; of those taken also first, reset, wrap, width_changed, and unattributed, with
-    unattributed_bytes_in and unattributed_bytes_out.
+
+class GatheredReceipt(Receipt, frozen=True):
+    """What became of it. `counts` is by (device, one of WORDS or MORE_WORDS).
+
+    `is_known`: all of it was kept before, and nothing now.
     """
 
     counts: Mapping[tuple[str, str], int] = {}
@@ -122,6 +135,7 @@ class _Taking:
     now_us: int
     pieces: list[Piece] = field(default_factory=list)
     states: dict[CounterKey, CounterState] = field(default_factory=dict)
+    slots: int = 0
 
     def state(self, key: CounterKey) -> CounterState | None:
         """The newest state of a counter, those of this gathered and of this portion included."""
@@ -142,7 +156,8 @@ def _take(taking: _Taking) -> None:
             return
     for reading in sorted(gathered.readings, key=lambda reading: reading.at_us):
         what = _take_reading(taking, reading)
-        job.counts[reading.thing.device, what] += 1
+        device = "" if what == "invalid" else reading.thing.device  # which may be what is not valid
+        job.counts[device, what] += 1
         job.accepted += what == "readings"
         job.duplicates += what == "duplicate"
     job.accepted += len(gathered.rows)
@@ -154,22 +169,34 @@ def _take_reading(taking: _Taking, reading: CounterReading) -> str:
     fault = _fault(reading, taking.now_us)
     if fault is not None:
         return fault
-    source, thing = taking.job.gathered.source, reading.thing
-    preferred = PREFERRED.get(source)
-    if preferred is not None and taking.state(("", name_of(thing), preferred, reading.counter)) is not None:
+    source, owner, name = taking.job.gathered.source, owner_of(taking.job.gathered.sender), name_of(reading.thing)
+    key = (owner, name, source, reading.counter)
+    if _is_read_elsewhere(taking, key):
         return "elsewhere"
-    key = ("", name_of(thing), source, reading.counter)
     state = taking.state(key)
-    if state is None and not taking.things.admit_new(taking.now_us):
+    if state is None and not taking.things.admit_new(owner, taking.now_us):
         return "too_many"
-    step = _advance(state, reading)
+    step = _advance(recent(state, reading.at_us - _LONGEST_US), reading)
     if step.outcome in _UNMOVED or step.state is None:
         return _UNMOVED.get(step.outcome, step.outcome.value)
+    slots = sum((part.end_us - part.start_us) // SLOT_US + 1 for part in step.parts)
+    if taking.slots + slots > SLOTS_A_GATHERED:
+        return "too_long"
+    taking.slots += slots
     if step.outcome in _NAMED:
-        taking.job.counts[thing.device, step.outcome.value] += 1
+        taking.job.counts[reading.thing.device, step.outcome.value] += 1
     taking.states[key] = step.state
     _divide(taking, reading, step)
     return "readings"
+
+
+def _is_read_elsewhere(taking: _Taking, key: CounterKey) -> bool:
+    """Whether a source that is preferred to this one reads the same counter: this server itself, or the same sender."""
+    owner, name, source, counter = key
+    preferred = PREFERRED.get(source)
+    return preferred is not None and any(
+        taking.state((reader, name, preferred, counter)) is not None for reader in {owner, ""}
+    )
 
 
 def _fault(reading: CounterReading, now_us: int) -> str | None:
@@ -190,10 +217,10 @@ def _fault(reading: CounterReading, now_us: int) -> str | None:
 
 
 def _advance(state: CounterState | None, reading: CounterReading) -> Advance:
-    """What the reading says on top of what is known. A start that nobody could have told is none."""
+    """What the reading says on top of what is known. A start before there were such counters is none."""
     since_us = reading.since_us if reading.since_us is not None and reading.since_us >= EARLIEST_US else None
     at_us = reading.at_us
-    if reading.is_whole and since_us is not None and since_us < at_us <= since_us + MAX_DURATION_S * 1_000_000:
+    if reading.is_whole and since_us is not None and since_us < at_us <= since_us + _LONGEST_US:
         state = begun(state, since_us, reading.bytes_in, reading.bytes_out, reading.bits)
     totals = (reading.bytes_in, reading.bytes_out)
     return advance(state, Reading(at_us, *totals, reading.bits, since_us, reading.line_rate_bps))

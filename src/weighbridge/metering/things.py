@@ -8,7 +8,7 @@ later takes over what is read from then on.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 FEEDS_KEPT = 200_000
 """Things remembered with what they feed, some 100 MB at worst; forgotten together when full or the catalog changed."""
 NEW_COUNTERS_A_DAY = 1_000_000
-"""Counters that nobody read before, and that a day may add to those remembered: 150 MB on disk. More than any network
-has; a device that makes up names by the million must not fill the disk."""
+"""Counters that nobody read before, and that one owner may add in a day to those remembered: 150 MB on disk. More than
+any network has; a device that makes up names by the million must not fill the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,12 @@ def name_of(thing: Thing) -> str:
     return f"{thing.kind}/{device.replace('%', '%25').replace('/', '%2F')}/{thing.name}"
 
 
+def owner_of(sender: Sender) -> str:
+    """Among whose counters a sender's are: nobody must move the counters that another's bills rest on."""
+    organization = sender.organization or ""
+    return organization if sender.project is None else f"{organization}\0{sender.project}"
+
+
 class Things:
     """What every thing feeds, remembered until the catalog changes. One thread uses it: the intake's writer."""
 
@@ -60,7 +66,7 @@ class Things:
         self._peers: dict[tuple[str, str], list[Peer]] = {}
         self._known: dict[tuple[Thing, Sender], tuple[Feed, ...]] = {}
         self._day = -1
-        self._new = 0
+        self._new: Counter[str] = Counter()
 
     def feeds(self, thing: Thing, sender: Sender) -> tuple[Feed, ...]:
         """What the thing feeds, as far as the sender reaches: in order of time, never two at once, with gaps where nobody."""
@@ -79,13 +85,14 @@ class Things:
         entered = self._catalog.enter_series(wanted, polled=True) if wanted else []
         return {key: series.id for key, series in zip(wanted, entered, strict=True)}
 
-    def admit_new(self, now_us: int) -> bool:
-        """Whether one more counter that nobody read before may be remembered today; counts it."""
+    def admit_new(self, owner: str, now_us: int) -> bool:
+        """Whether one more counter of this owner, that nobody read before, may be remembered today; counts it."""
         day = now_us // (DAY_S * 1_000_000)
         if day != self._day:
-            self._day, self._new = day, 0
-        self._new += 1
-        return self._new <= NEW_COUNTERS_A_DAY
+            self._day = day
+            self._new.clear()
+        self._new[owner] += 1
+        return self._new[owner] <= NEW_COUNTERS_A_DAY
 
     def _learn(self, view: CatalogView) -> None:
         self._version = view.version  # read first: what changes meanwhile is learned with the next version

@@ -311,7 +311,7 @@ def test_attributed_elsewhere_beside_unattributed_and_refused_are_what_came(batc
             assert sum(named.values()) == came
             assert sum(network.counts(f"{reason}_bytes") for reason in ("invalid", "in_future", "unknown_sampler")) == refused
             assert named[Fate.ATTRIBUTED] == sum(map(sum, network.totals().values()))
-            held = {fate: 0 for fate in Fate}
+            held = dict.fromkeys(Fate, 0)
             for pile in network.store.read(0, NOON_S + 300 * 10**6):
                 for row in pile.rows:
                     held[Fate(row["fate"])] += int(row["bytes_in"]) + int(row["bytes_out"])
