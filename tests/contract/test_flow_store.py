@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from support.flows import DAY_S, NOON, NOON_S, MemoryFlowStore, entries_of, flow, kept_of
 from weighbridge.collected import Fate, FlowFlag
 from weighbridge.domain.errors import ConflictError, StorageError
-from weighbridge.ports import KeptSums
 from weighbridge.storage.flows.store import SqliteFlowStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from weighbridge.ports import FlowStore
+    from weighbridge.ports import FlowStore, KeptSums
 
 ALL = (0, NOON_S + 1000 * DAY_S)
 LATER_S = NOON_S + 400 * DAY_S

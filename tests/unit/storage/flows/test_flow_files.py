@@ -132,7 +132,7 @@ def test_a_file_that_is_no_database_is_damage(store, folder):
     assert [finding.check for finding in store.check()] == ["flow sums"]
     store.close()
     (folder / "days.sqlite").write_bytes(b"nonsense" * 1000)
-    with pytest.raises(DamagedStoreError, match="days.sqlite"):
+    with pytest.raises(DamagedStoreError, match=r"days\.sqlite"):
         SqliteFlowStore(folder, lambda: 0)
 
 
