@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "top": ("top", "Who moved most."),
     "unattributed": ("unattributed", "Flows that are nobody's, by exporter and address."),
     "reattribute": ("reattribute", "Work out anew whose kept flows are, a dry run first."),
+    "reconciliation": ("reconciliation", "What counters and what flows say of the same thing."),
     "quota": ("quota", "What was granted, what is used and what is left."),
     "import": ("importing", "Send what files hold: events, access logs."),
     "collect": ("collecting", "Collect on this machine what goes through it, and send it."),

@@ -72,12 +72,20 @@ class Gathered:
     id: str | None = None
 
 
-class GatheredReceipt(Receipt, frozen=True):
-    """What became of it. `is_known`: all of it was kept before, and nothing now.
+WORDS = (
+    "readings", "duplicate", "out_of_order", "conflict", "absent", "invalid", "in_future", "elsewhere", "too_many", "too_long",
+)
+"""What becomes of a reading, one of these; the first: it was taken."""
+MORE_WORDS = (
+    "first", "reset", "wrap", "width_changed", "unattributed", "unattributed_bytes_in", "unattributed_bytes_out",
+)
+"""What may be told beside of one that was taken."""
 
-    `counts` by (device, what): of each reading one of readings (taken), duplicate, out_of_order, conflict, absent, invalid,
-    in_future, elsewhere, too_many, too_long; of those taken also first, reset, wrap, width_changed, and unattributed, with
-    unattributed_bytes_in and unattributed_bytes_out.
+
+class GatheredReceipt(Receipt, frozen=True):
+    """What became of it. `counts` is by (device, one of WORDS or MORE_WORDS).
+
+    `is_known`: all of it was kept before, and nothing now.
     """
 
     counts: Mapping[tuple[str, str], int] = {}
