@@ -224,16 +224,14 @@ def _step(starts: np.ndarray, blocks: np.ndarray, bits: int, shift: int) -> tupl
     within = np.flatnonzero((inside >= 0) & (offset < size))
     place = (inside[within] << bits) + (offset[within] >> np.uint64(shift)).astype(np.int64)
     is_first = offset[within] & np.uint64((1 << shift) - 1) == 0
-    entries = np.zeros(len(blocks) << bits, np.int32)
-    entries[:: 1 << bits] = np.searchsorted(starts, blocks, side="right") - 1
+    entries = np.zeros((len(blocks) << bits) + 1, np.int32)  # there is one behind the last
+    entries[: -1 : 1 << bits] = np.searchsorted(starts, blocks, side="right") - 1
     entries[place[is_first]] = within[is_first]
-    behind = place[~is_first] + 1
-    last = behind & ((1 << bits) - 1) != 0  # behind a block's last entry there is none of its own
-    np.maximum.at(entries, behind[last], within[~is_first][last].astype(np.int32))
+    np.maximum.at(entries, place[~is_first] + 1, within[~is_first].astype(np.int32))
     np.maximum.accumulate(entries, out=entries)  # ranges ascend with their addresses, so from block to block too
     open_ = np.unique(place[~is_first])
     entries[open_] = NONE - 1 - np.arange(len(open_), dtype=np.int32)
-    return entries, blocks[open_ >> bits] + ((open_ & ((1 << bits) - 1)).astype(np.uint64) << np.uint64(shift))
+    return entries[:-1], blocks[open_ >> bits] + ((open_ & ((1 << bits) - 1)).astype(np.uint64) << np.uint64(shift))
 
 
 def _ranges(networks: list[tuple[int, int, int]], bits: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
