@@ -171,18 +171,15 @@ class _Table:
         self._values = values
         self._shift = bits - FIRST_BITS
         self._steps: list[tuple[int, np.ndarray]] = []
-        self._first, blocks = _step(starts, np.zeros(1, np.uint64), FIRST_BITS, self._shift)
+        self._first, blocks = _step(starts, values, np.zeros(1, np.uint64), (FIRST_BITS, self._shift))
         shift, left = self._shift, TABLE_ENTRIES
         for step_bits in steps:
             left -= len(blocks) << step_bits
             if left < 0 or not len(blocks):
                 break
             shift -= step_bits
-            step, blocks = _step(starts, blocks, step_bits, shift)
+            step, blocks = _step(starts, values, blocks, (step_bits, shift))
             self._steps.append((step_bits, step))
-        for entries in (self._first, *(entries for _, entries in self._steps)):
-            ended = np.flatnonzero(entries >= 0)  # a range's number becomes its value; what is below leads on
-            entries[ended] = values[entries[ended]]
 
     def find(self, asked: np.ndarray) -> np.ndarray:
         """The value (int32) of the range of each number (uint32 or uint64)."""
@@ -211,14 +208,18 @@ def _part(asked: np.ndarray, bits: int, shift: int) -> np.ndarray:
     return part
 
 
-def _step(starts: np.ndarray, blocks: np.ndarray, bits: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
+def _step(
+    starts: np.ndarray, values: np.ndarray, blocks: np.ndarray, place_of_bits: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """One step's entries, and where the blocks of the next step begin.
 
-    `blocks` (uint64): where this step's begin, ascending. An entry is the number of the range that holds all of it, or
-    -2 - b where several do, which block b of the next step tells apart.
+    `blocks` (uint64): where this step's begin, ascending. `place_of_bits`: how many bits it tells apart, above which. An
+    entry is the value of the range that holds all of it, or -2 - b where several do, which block b of the next step tells
+    apart.
     """
+    bits, shift = place_of_bits
     size = 1 << (bits + shift)
-    # Each entry's range is that of its first address: the last range that starts in an entry before it, or there.
+    # First the number of each entry's range: of the last one that starts in an entry before it, or at its first address.
     inside = np.searchsorted(blocks, starts, side="right") - 1
     offset = starts - blocks[np.maximum(inside, 0)]
     within = np.flatnonzero((inside >= 0) & (offset < size))
@@ -229,9 +230,10 @@ def _step(starts: np.ndarray, blocks: np.ndarray, bits: int, shift: int) -> tupl
     entries[place[is_first]] = within[is_first]
     np.maximum.at(entries, place[~is_first] + 1, within[~is_first].astype(np.int32))
     np.maximum.accumulate(entries, out=entries)  # ranges ascend with their addresses, so from block to block too
+    entries = values.take(entries[:-1])
     open_ = np.unique(place[~is_first])
     entries[open_] = NONE - 1 - np.arange(len(open_), dtype=np.int32)
-    return entries[:-1], blocks[open_ >> bits] + ((open_ & ((1 << bits) - 1)).astype(np.uint64) << np.uint64(shift))
+    return entries, blocks[open_ >> bits] + ((open_ & ((1 << bits) - 1)).astype(np.uint64) << np.uint64(shift))
 
 
 def _ranges(networks: list[tuple[int, int, int]], bits: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
