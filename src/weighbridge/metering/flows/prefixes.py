@@ -1,8 +1,8 @@
 """Longest-prefix match for whole columns of addresses.
 
-Prefixes become ranges that do not overlap, each with the value of its longest prefix. IPv4 is answered by steps of a
-table: the upper 16 bits, then 8, 4 and 4 more where ranges lie closer together. A step that would not fit is left out
-and its addresses are sought in the ranges (bisection), as IPv6 addresses are.
+Prefixes become ranges that do not overlap, each with the value of its longest prefix. A table answers in steps: the upper
+16 bits first, further bits where ranges lie closer together. What would not fit is sought in the ranges (bisection). For
+IPv6 the table is over the upper halves of addresses; lower halves are sought only where prefixes longer than 64 bits are.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ NONE = -1
 MOST_PREFIXES = 2_000_000
 """Twice what the whole internet's table of IPv4 has. Their ranges take 60 MB."""
 TABLE_ENTRIES = 2**22
-"""Most entries of the table below its first step: 16 MB. Ten thousand hosts in networks of their own take two thirds."""
+"""Most entries of the table below its first step: 16 MB. Ten thousand hosts in networks of their own take an eighth."""
 LARGEST_VALUE = 2**31 - 1
 FIRST_BITS = 16
-IPV4_STEPS = (8, 4, 4)
-"""Bits of the further steps. The last are small: each host that lies alone has a block of all of them."""
-IPV6_STEPS = (8, 8, 8, 8, 8, 8)
+STEP_BITS = (16, 8, 4)
+"""Bits of a further step: the first of these with which it has at most STEP_ENTRIES, else the last."""
+STEP_ENTRIES = 2**18
+"""1 MB: about what a processor's cache holds beside everything else."""
 
 BITS = {4: 32, 6: 128}
 """How long an address of each version is."""
@@ -125,7 +126,7 @@ class _Four:
 
     def __init__(self, networks: list[tuple[int, int, int]]) -> None:
         (_, starts), values = _ranges(networks, _IPV4_BITS)
-        self._table = _Table(starts, values, _IPV4_BITS, IPV4_STEPS)
+        self._table = _Table(starts, values, _IPV4_BITS)
 
     def find(self, addresses: np.ndarray) -> np.ndarray:
         return self._table.find(addresses)
@@ -139,7 +140,7 @@ class _Six:
         self._uppers, self._begins = np.unique(hi, return_index=True)
         self._lasts = np.append(self._begins[1:], len(hi)) - 1
         self._is_split = (self._lasts > self._begins) | (self._lo[self._lasts] > 0)
-        self._table = _Table(self._uppers, np.arange(len(self._uppers), dtype=np.int32), _HALF_BITS, IPV6_STEPS)
+        self._table = _Table(self._uppers, np.arange(len(self._uppers), dtype=np.int32), _HALF_BITS)
 
     def find(self, hi: np.ndarray, lo: np.ndarray) -> np.ndarray:
         """The last range that starts at the same upper half and no greater lower one, else before this upper half."""
@@ -165,17 +166,19 @@ class _Six:
 class _Table:
     """Steps of a table over ranges of whole numbers, as far as they fit."""
 
-    def __init__(self, starts: np.ndarray, values: np.ndarray, bits: int, steps: tuple[int, ...]) -> None:
-        """`starts` (uint64) ascend from 0, below 2**bits; `values`: int32, at least NONE; `steps`: bits of each further."""
+    def __init__(self, starts: np.ndarray, values: np.ndarray, bits: int) -> None:
+        """`starts` (uint64) ascend from 0, below 2**bits; `values`: int32, at least NONE."""
         self._starts = starts
         self._values = values
         self._shift = bits - FIRST_BITS
         self._steps: list[tuple[int, np.ndarray]] = []
         self._first, blocks = _step(starts, values, np.zeros(1, np.uint64), (FIRST_BITS, self._shift))
         shift, left = self._shift, TABLE_ENTRIES
-        for step_bits in steps:
+        while len(blocks):
+            fitting = (each for each in STEP_BITS if each <= shift and len(blocks) << each <= STEP_ENTRIES)
+            step_bits = next(fitting, STEP_BITS[-1])
             left -= len(blocks) << step_bits
-            if left < 0 or not len(blocks):
+            if left < 0:
                 break
             shift -= step_bits
             step, blocks = _step(starts, values, blocks, (step_bits, shift))
