@@ -9,10 +9,12 @@ SOURCES: dict[str, str] = {
     "host": "this machine's own interfaces, from the kernel's counters",
     "otlp": "OpenTelemetry over HTTP: POST /v1/metrics, with an app's write token",
     "remote_write": "counters by Prometheus remote write: POST /api/v1/write",
+    "snmp": "interface counters of routers, switches and hosts, polled by SNMP",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
+    "snmp": "weighbridge.sources.snmp.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the
 server where the settings have a section of that name, and as `weighbridge collect NAME` on another host."""
@@ -20,6 +22,7 @@ server where the settings have a section of that name, and as `weighbridge colle
 SETTINGS: dict[str, str] = {
     "log": "weighbridge.sources.log.settings:read_settings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
+    "snmp": "weighbridge.sources.snmp.settings:read_settings",
 }
 """Name of a section [[sources.NAME]] in weighbridge.toml → what reads one of its tables, `module:name`: a msgspec struct, or
 a function from the table to one (InvalidInputError where it is wrong). A method `placed(folder)` makes paths absolute."""
