@@ -103,7 +103,7 @@ class MeasurementFlag(IntFlag):
     """`flags` of a measurement."""
 
     COUNTER = 1  # worked out from a cumulative counter: slots strictly inside its span are estimates (law 12)
-    ESTIMATED = 2  # a piece of what was too large for a column, in a slot strictly inside the counter's span
+    ESTIMATED = 2  # a piece of what a counter counted, whose slots all lie strictly inside the counter's span
 
 
 MEASUREMENT = np.dtype([

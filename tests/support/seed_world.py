@@ -114,7 +114,7 @@ class World:
         """Enters a server that stands in a project from an instant on, then in the next; the number of its series."""
         placements = tuple(Placement(from_s, project, "brazil") for from_s, project in stays)
         last = placements[-1]
-        self.view.servers[name] = Server(name, name, last.project, last.region, placements, deleted_at_s)
+        self.view.servers[name] = Server(name, name, last.project, last.region, placements, deleted_at_s=deleted_at_s)
         for project in dict.fromkeys(placement.project for placement in placements):
             self.view.servers_of[project] = (*self.view.servers_of.get(project, ()), name)
         return self.series(Kind.SERVER, name)

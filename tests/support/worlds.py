@@ -6,8 +6,9 @@ The referee knows rows and who owned what when. It knows no members, no groups, 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
@@ -15,14 +16,17 @@ from support.catalog import MemoryCatalog
 from weighbridge.measurement import SLOT_ROW, UNKNOWN
 from weighbridge.model import (
     App,
+    Attribution,
     CatalogView,
     Consumer,
     Endpoint,
     Environment,
     Kind,
+    Metering,
     Organization,
     Peer,
     Placement,
+    Port,
     Project,
     Quota,
     Region,
@@ -78,7 +82,8 @@ class World:
     def server(self, name: str, *placements: tuple[int, str, str], deleted_at_s: int | None = None) -> int:
         placed = tuple(Placement(*placement) for placement in placements)
         last = placed[-1]
-        self.view.servers[name] = Server(name, f"{name}.test", last.project, last.region, placed, deleted_at_s)
+        self.view.servers[name] = Server(
+            name, f"{name}.test", last.project, last.region, placed, deleted_at_s=deleted_at_s)
         for project in dict.fromkeys(placement.project for placement in placed):
             self.view.servers_of[project] = (*self.view.servers_of.get(project, ()), name)
         return self.series(Kind.SERVER, name)
@@ -136,11 +141,40 @@ class World:
                     "environment": key.environment, "consumer": key.consumer}
         return {"organization": self.view.spaces[int(key.object)].organization, "space": int(key.object)}
 
+    def is_billed(self, row: Row) -> bool:
+        """Whether what saw the traffic of a row was, at its time, the one that is billed."""
+        key = self.view.series[row.series].key
+        if key.via is None:
+            return True
+        vpn, _, peer = key.object.partition("/")
+        thing = self.view.servers[key.object] if key.kind is Kind.SERVER else \
+            self.view.peers[vpn, peer] if peer else self.view.vpns[vpn]
+        declared = [attribution for attribution in thing.attributions if attribution.from_s <= row.at_s]
+        return key.via == (declared[-1].billed if declared else "host")
+
+    @property
+    def counted(self) -> list[Row]:
+        """The rows that count."""
+        return [row for row in self.rows if self.is_billed(row)]
+
     def within(self, start_s: int, end_s: int, **filters: str | int | None) -> list[Row]:
-        """The rows of the range whose owner at the time was as the filters say."""
+        """The rows of the range that count, and whose owner at the time was as the filters say."""
         asked = {name: value for name, value in filters.items() if value is not None}
-        return [row for row in self.rows if start_s <= row.at_s < end_s
+        return [row for row in self.counted if start_s <= row.at_s < end_s
                 and all(self.owner(row).get(name) == value for name, value in asked.items())]
+
+    def seen_by_several(self, draw: st.DrawFn, slot: st.SearchStrategy[int], kind: Kind, name: str) -> list[int]:
+        """Some of what may see a thing does, and what is billed changes some times; the numbers of its series then."""
+        known = draw(st.lists(st.sampled_from(ATTRIBUTED), max_size=3))
+        times_s = sorted(draw(st.sets(slot, min_size=len(known), max_size=len(known))))
+        dated = tuple(Attribution(at_s, **fields) for at_s, fields in zip(times_s, known, strict=True))
+        vpn, _, peer = name.partition("/")
+        things: dict[Any, Any] = {
+            Kind.SERVER: self.view.servers, Kind.VPN: self.view.vpns, Kind.PEER: self.view.peers}[kind]
+        place: Any = (vpn, peer) if kind is Kind.PEER else name
+        things[place] = msgspec.structs.replace(things[place], attributions=dated)
+        return [self.series(kind, name, via=via, polled=via != "flows")
+                for via in sorted(draw(st.sets(st.sampled_from(sorted(Metering)))))]
 
 
 def added(rows: Iterable[Row]) -> Moved:
@@ -156,6 +190,15 @@ def added(rows: Iterable[Row]) -> Moved:
     return known(0), known(1), known(2)
 
 
+ATTRIBUTED: tuple[dict[str, Any], ...] = (
+    {},
+    {"interfaces": (Port("tor-1", "ge-0/0/1"),)},
+    {"addresses": ("192.0.2.1/32",)},
+    {"addresses": ("192.0.2.1/32",), "interfaces": (Port("tor-1", "ge-0/0/1"),)},
+    {"interfaces": (Port("tor-1", "ge-0/0/1"),), "metering": Metering.FLOWS},
+    {"macs": ("02:00:00:00:00:01",), "metering": Metering.HOST},
+)
+"""By what a thing may be known, so that each of the three is billed by some, as declared and by itself."""
 ORGANIZATIONS = ("acme", "bolt")
 PROJECTS = {"p1": "acme", "p2": "acme", "p3": "bolt"}
 REGIONS = ("brazil", "chile", "dallas")
@@ -164,6 +207,8 @@ REGIONS = ("brazil", "chile", "dallas")
 @st.composite
 def worlds(draw: st.DrawFn, start_s: int, slots: int) -> World:
     """Worlds in which servers move between projects and regions, beside a VPN, an app and spaces; `slots` slots long.
+
+    Servers, the VPN and its peer are seen by several, of whom one is billed at a time.
 
     `start_s` is the first slot; some placements begin before it, some never come.
     """
@@ -181,8 +226,11 @@ def worlds(draw: st.DrawFn, start_s: int, slots: int) -> World:
         placements = [(at_s, draw(st.sampled_from(sorted(PROJECTS))), draw(st.sampled_from(REGIONS)))
                       for at_s in (0, *starts)]
         series.append(world.server(f"sv_{number}", *placements, deleted_at_s=draw(st.none() | slot)))
+        series += world.seen_by_several(draw, slot, Kind.SERVER, f"sv_{number}")
     if draw(st.booleans()):
         series += world.vpn("acme", draw(st.none() | st.sampled_from(REGIONS)), "alice")
+        series += world.seen_by_several(draw, slot, Kind.VPN, VPN)
+        series += world.seen_by_several(draw, slot, Kind.PEER, f"{VPN}/alice")
         series += [world.space(1, "acme"), world.space(2, "bolt")]
         world.app(1, "acme")
         world.environment(1, 1, "prod")

@@ -133,6 +133,23 @@ def advance(state: State | None, reading: Reading) -> Advance:
     ), _parts(reading.at_us, *counts))
 
 
+def recent(state: State | None, oldest_us: int) -> State | None:
+    """Return the state without what was read before `oldest_us`; None if nothing is left of it."""
+    bases = [None if base is None or base.at_us < oldest_us else base for base in _baselines(state)]
+    if state is None or bases == [None, None]:
+        return None
+    inward, outward = bases
+    return State(
+        at_us=max(base.at_us for base in bases if base is not None),
+        bytes_in_total=inward.total if inward else None,
+        bytes_out_total=outward.total if outward else None,
+        bits=state.bits,
+        epoch=state.epoch,
+        in_at_us=inward.at_us if inward else None,
+        out_at_us=outward.at_us if outward else None,
+    )
+
+
 def _baselines(state: State | None) -> tuple[_Baseline | None, _Baseline | None]:
     """Return the last values of in and out, None where there never was one."""
     if state is None:

@@ -7,6 +7,7 @@ The steps, in order (each event stops at the first that refuses it):
     identify   known before: a duplicate; known with other content: `conflict`
     advance    readings only: the counter's laws 8 to 14 (`out_of_order`, `conflict`)
     relate     messages only (metering/messages.py): what a client reports as a whole, all of it once or nothing
+    attribute  what collectors gathered only (metering/gathering.py): readings to whom had the thing read, by date
     keep       one journal transaction for all that arrived meanwhile, fsynced; then the answers
 
 One writer thread does all of it (metering/intake.py), so that nothing here needs a lock.
@@ -21,6 +22,7 @@ import numpy as np
 
 from weighbridge.measurement import MEASUREMENT, READING_TYPE, Receipt, Rejection, RejectReason
 from weighbridge.metering.columns import usage_rows
+from weighbridge.metering.gathering import GatheredJob, take_gathered
 from weighbridge.metering.limits import AHEAD_US, CONFLICT_DETAIL, EARLIEST_US
 from weighbridge.metering.messages import MessageJob, take_messages
 from weighbridge.metering.readings import take_reading
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from weighbridge.metering.columns import Located
     from weighbridge.metering.places import Places
     from weighbridge.metering.subjects import Sender
+    from weighbridge.metering.things import Things
     from weighbridge.ports import Catalog, CounterKey, CounterState, Journal
 
 SLOTS_A_ROW = 500_000
@@ -89,14 +92,18 @@ class Portion:
     spans: list[tuple[Job, int, int]] = field(default_factory=list)  # (job, first, past the last) in `events`
     readings: list[tuple[Job, int, Located]] = field(default_factory=list)
     messages: list[tuple[MessageJob, list[Located | RefusedError]]] = field(default_factory=list)
+    gathered: list[GatheredJob] = field(default_factory=list)
     rows: list[np.ndarray] = field(default_factory=list)  # claimed in the index, not yet in the journal
     counters: dict[CounterKey, CounterState] = field(default_factory=dict)
 
 
-def gather(jobs: Sequence[Job | MessageJob], places: Places) -> Portion:
+def gather(jobs: Sequence[Job | MessageJob | GatheredJob], places: Places) -> Portion:
     """Locates every event of the jobs; refuses what has no place."""
     portion = Portion()
     for job in jobs:
+        if isinstance(job, GatheredJob):
+            portion.gathered.append(job)
+            continue
         if isinstance(job, MessageJob):
             portion.messages.append((job, places.find_figures(job.message)))
             continue
@@ -128,7 +135,7 @@ def _sort_out(job: Job, found: Sequence[Located | RefusedError], portion: Portio
     portion.readings += [(job, at, place) for _, at, place in sorted(readings)]
 
 
-def keep(portion: Portion, catalog: Catalog, journal: Journal, now_us: int) -> Mark | None:
+def keep(portion: Portion, catalog: Catalog, things: Things, journal: Journal, now_us: int) -> Mark | None:
     """Makes the portion durable and counts, in its jobs, what became of each event; None if nothing was new.
 
     On any error nothing is kept, and every id is free for the retry.
@@ -138,6 +145,8 @@ def keep(portion: Portion, catalog: Catalog, journal: Journal, now_us: int) -> M
             _take_readings(portion, catalog, journal, now_us)
         if portion.messages:
             take_messages(portion.messages, portion, catalog, journal, now_us)
+        if portion.gathered:
+            take_gathered(portion.gathered, portion, things, journal, now_us)
         if portion.events:
             _claim_usage(portion, journal, now_us)
         return _write(portion, journal)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from weighbridge.domain.units import SLOT_S
 from weighbridge.metering.subjects import owner_at
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A thing (kind and object of its series) was known by `attribution` over [from_s, until_s), on 5-minute slots."""
+    """A thing (kind and object of its series) was known by `attribution` over [from_s, until_s), on 5-minute slots.
+
+    An attribution that names nothing is a stretch as any other: nothing is seen of the thing but what it tells itself.
+    """
 
     kind: Kind
     object: str
@@ -27,16 +32,22 @@ class Stretch:
 
 
 def stretches(view: CatalogView) -> Iterator[Stretch]:
-    """Every stretch of every thing, deleted ones included up to the slot of their deletion."""
+    """Every stretch of every thing, deleted ones included up to the slot of their deletion.
+
+    Those of one thing follow each other without overlap. They have a gap only where nothing was declared yet: what was
+    restored after a deletion is known by nothing in between, which is an attribution of its own.
+    """
     for server in tuple(view.servers.values()):
-        yield from _of(Kind.SERVER, server.id, server)
+        yield from stretches_of(Kind.SERVER, server)
     for vpn in tuple(view.vpns.values()):
-        yield from _of(Kind.VPN, vpn.id, vpn)
+        yield from stretches_of(Kind.VPN, vpn)
     for peer in tuple(view.peers.values()):
-        yield from _of(Kind.PEER, f"{peer.vpn}/{peer.id}", peer)
+        yield from stretches_of(Kind.PEER, peer)
 
 
-def _of(kind: Kind, name: str, thing: Server | VpnInstance | Peer) -> Iterator[Stretch]:
+def stretches_of(kind: Kind, thing: Server | VpnInstance | Peer) -> Iterator[Stretch]:
+    """Those of one thing, oldest first."""
+    name = f"{thing.vpn}/{thing.id}" if kind is Kind.PEER else thing.id  # type: ignore[union-attr]
     gone_s = END_S if thing.deleted_at_s is None else thing.deleted_at_s // SLOT_S * SLOT_S
     ends_s = [attribution.from_s for attribution in thing.attributions[1:]] + [END_S]
     for attribution, end_s in zip(thing.attributions, ends_s, strict=False):  # nothing declared: no stretch, but one end
@@ -53,3 +64,20 @@ def organization_at(view: CatalogView, kind: Kind, name: str, at_s: int) -> str 
         return None if project is None else project.organization
     vpn = view.vpns.get(name.partition("/")[0])
     return None if vpn is None else vpn.organization
+
+
+def show_prefix(prefix: str) -> str:
+    """A prefix as a person writes it: without its length where it is one address."""
+    return prefix.removesuffix("/128" if ":" in prefix else "/32")
+
+
+def show_attribution(attribution: Attribution) -> dict[str, Any]:
+    """What was declared, as files and answers hold it; without its date."""
+    return {
+        "addresses": [show_prefix(prefix) for prefix in attribution.addresses],
+        "macs": list(attribution.macs),
+        "vlans": list(attribution.vlans),
+        "interfaces": [msgspec.to_builtins(port) for port in attribution.interfaces],
+        "metering": None if attribution.metering is None else attribution.metering.value,
+        "exporter": attribution.exporter,
+    }

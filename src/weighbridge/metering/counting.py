@@ -12,6 +12,8 @@ from weighbridge.metering.subjects import RefusedError
 from weighbridge.ports import CounterState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from weighbridge.domain.counters import Advance
 
 LARGEST_PART = 2**62
@@ -47,7 +49,7 @@ def advance_counter(
     """
     inward, outward = totals if len(totals) > 1 else (totals[0], None)
     if from_start and since_us is not None and since_us < at_us:
-        state = _begun(state, since_us, inward, outward)
+        state = begun(state, since_us, inward, outward)
     step = advance(state, Reading(at_us, inward, outward, 64, since_us))
     if step.outcome is Outcome.DUPLICATE:
         return None
@@ -57,10 +59,12 @@ def advance_counter(
     return Counted(rows or [_seen(number, at_us, (inward, outward), columns)], step.state)
 
 
-def _begun(state: CounterState | None, since_us: int, inward: int | None, outward: int | None) -> CounterState:
+def begun(
+    state: CounterState | None, since_us: int, inward: int | None, outward: int | None, bits: int = 64
+) -> CounterState:
     """The state with a zero at its beginning for each direction that is read for the first time."""
     if state is None:
-        return CounterState(since_us, None if inward is None else 0, None if outward is None else 0, 64)
+        return CounterState(since_us, None if inward is None else 0, None if outward is None else 0, bits)
     if inward is not None and state.bytes_in_total is None and state.in_at_us is None:
         state = replace(state, bytes_in_total=0, in_at_us=since_us)
     if outward is not None and state.bytes_out_total is None and state.out_at_us is None:
@@ -100,11 +104,12 @@ def rows_of(number: int, step: Advance, columns: tuple[int, int | None] = (0, 1)
             known = [UNKNOWN if amount is None else amount for amount in amounts]
             rows.append((number, MeasurementFlag.COUNTER, part.start_us, part.end_us, *known))
         else:
-            rows += _split(number, part.start_us, part.end_us, amounts)
+            rows += split_rows(number, part.start_us, part.end_us, amounts)
     return rows
 
 
-def _split(number: int, start_us: int, end_us: int, amounts: list[int | None]) -> list[Row]:
+def split_rows(number: int, start_us: int, end_us: int, amounts: Sequence[int | None]) -> list[Row]:
+    """Amounts of any size as rows of the slots of [start_us, end_us), spread evenly and cut to fit a column."""
     rows: list[Row] = []
     for column, amount in enumerate(amounts):
         shares = [] if amount is None else spread(amount, start_us, end_us)

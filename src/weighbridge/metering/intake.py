@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from weighbridge.domain.errors import BusyError
 from weighbridge.metering.accept import Batch, Job, gather, keep
+from weighbridge.metering.gathering import Gathered, GatheredJob
 from weighbridge.metering.messages import MessageJob
 from weighbridge.metering.places import Places
+from weighbridge.metering.things import Things
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,9 @@ ANSWER_S = 30.0
 """How long a collector waits for its receipt before it tries again."""
 
 
+_Job: TypeAlias = "Job | MessageJob | GatheredJob"
+
+
 class Intake:
     """The way in. `submit` from any thread; answers come from the writer thread, after the fsync."""
 
@@ -37,7 +42,8 @@ class Intake:
         self._clock = clock
         self._folded = folded
         self._places = Places(catalog)
-        self._queue: deque[Job | MessageJob] = deque()
+        self._things = Things(catalog)
+        self._queue: deque[_Job] = deque()
         self._queued = 0
         self._wake = threading.Condition()
         self._closing = False
@@ -46,12 +52,12 @@ class Intake:
         self._writer = threading.Thread(target=self._run, name="intake", daemon=True)
         self._writer.start()
 
-    def submit(self, batch: Batch | Message, done: Callable[[Receipt | Exception], None]) -> None:
-        """Queues a batch or a message; `done` is called once, from the writer thread, with the receipt or the error.
+    def submit(self, batch: Batch | Message | Gathered, done: Callable[[Receipt | Exception], None]) -> None:
+        """Queues what came; `done` is called once, from the writer thread, with the receipt or the error.
 
         Raises BusyError when too much waits already; then nothing of the batch is kept.
         """
-        job = Job(batch, done) if isinstance(batch, Batch) else MessageJob(batch, done)
+        job = _job_of(batch, done)
         unfolded = self._journal.mark().totals.events - self._folded.totals.events
         with self._wake:
             if self._closing:
@@ -64,7 +70,7 @@ class Intake:
             self._queued += job.size
             self._wake.notify()
 
-    def take(self, batch: Batch | Message, timeout_s: float = ANSWER_S) -> Receipt:
+    def take(self, batch: Batch | Message | Gathered, timeout_s: float = ANSWER_S) -> Receipt:
         """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise.
 
         BusyError: too much waits, or no answer came in time.
@@ -131,12 +137,12 @@ class Intake:
         for refusal in receipt.rejected:
             self._outcomes[refusal.code.value] += 1
 
-    def _next_jobs(self) -> list[Job | MessageJob]:
+    def _next_jobs(self) -> list[_Job]:
         """Everything queued, up to a commit's bound; waits for the first. Empty: closed and drained."""
         with self._wake:
             while not self._queue and not self._closing:
                 self._wake.wait()
-            jobs: list[Job | MessageJob] = []
+            jobs: list[_Job] = []
             events = 0
             while self._queue and (not jobs or events + self._queue[0].size <= EVENTS_A_COMMIT):
                 job = self._queue.popleft()
@@ -145,10 +151,16 @@ class Intake:
             self._queued -= events
             return jobs
 
-    def _commit(self, jobs: list[Job | MessageJob]) -> None:
+    def _commit(self, jobs: list[_Job]) -> None:
         now_us = self._clock.now_us()
         portion = gather(jobs, self._places)
-        mark = keep(portion, self._catalog, self._journal, now_us)
+        mark = keep(portion, self._catalog, self._things, self._journal, now_us)
         if mark is not None:
             with self._wake:
                 self._unfolded.append((mark.position, now_us))
+
+
+def _job_of(batch: Batch | Message | Gathered, done: Callable[[Receipt | Exception], None]) -> _Job:
+    if isinstance(batch, Batch):
+        return Job(batch, done)
+    return GatheredJob(batch, done) if isinstance(batch, Gathered) else MessageJob(batch, done)

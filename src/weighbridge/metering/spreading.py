@@ -80,7 +80,8 @@ def _crossing_rows(measurements: np.ndarray, counts: np.ndarray) -> np.ndarray:
     # Law 12: strictly inside a counter's span nobody looked; what these slots got is an estimate.
     inside = (place > 0) & (place < final)
     counter = np.repeat(measurements["flags"] & MeasurementFlag.COUNTER != 0, counts)
-    rows["flags"][inside & counter] = SlotFlag.ESTIMATED
+    throughout = np.repeat(measurements["flags"] & MeasurementFlag.ESTIMATED != 0, counts)
+    rows["flags"][inside & counter | throughout] = SlotFlag.ESTIMATED
     fast, unit_us = _fitting(measurements)
     for name in _AMOUNTS:
         parts = _parts(measurements, counts, name, place, unit_us)

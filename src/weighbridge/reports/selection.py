@@ -8,6 +8,8 @@ The view changes while it is read (model.py), so its dictionaries are copied bef
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from weighbridge.domain.errors import InvalidInputError, NotVisibleError
@@ -17,11 +19,13 @@ from weighbridge.model import (
     BEGINNING_S,
     END_S,
     App,
+    Attribution,
     CatalogView,
     Consumer,
     Endpoint,
     Environment,
     Kind,
+    Metering,
     Placement,
     Series,
     SeriesKey,
@@ -218,16 +222,22 @@ def _placed_within(view: CatalogView, placement: Placement, found: Selection) ->
 
 
 def select(
-    view: CatalogView, found: Selection, group_by: tuple[str, ...] = (), span: Span | None = None
+    view: CatalogView,
+    found: Selection,
+    group_by: tuple[str, ...] = (),
+    span: Span | None = None,
+    via: Metering | None = None,
 ) -> Selected:
     """The members of a resolved selection, grouped. Keys are sorted, nulls last.
 
     A key with a null part is listed only where something moved. With a span, members that cannot have traffic in it
-    (nor in the 30-minute slots that it cuts) are left out.
+    (nor in the 30-minute slots that it cuts) are left out. Of what several see, a series counts while it is the billed
+    one; with `via` those that this one feeds are the members, billed or not, and no others.
     """
-    rows: list[tuple[int, GroupKey, int, int]] = []
+    rows: list[tuple[Series, GroupKey, int, int]] = []
     listed: set[GroupKey] = set() if group_by else {()}
     first_s, past_s = (BEGINNING_S, END_S) if span is None else span.slots()
+    every = view.series
     for thing in _things(view, found):
         is_in = thing.is_in(span)
         key = tuple([thing.labels.get(name) for name in group_by])
@@ -236,23 +246,45 @@ def select(
         if thing.until_s <= first_s or thing.from_s >= past_s:
             continue
         for number in view.series_of.get((thing.kind, thing.object), ()):
+            series = every[number]
             if thing.kind is Kind.APP:  # the only kind whose series have dimensions
-                series = view.series[number]
                 if not _wanted(series, found, thing):
                     continue
                 key = _key(series, thing, group_by)
-            rows.append((number, key, thing.from_s, thing.until_s))
+            if series.key.via == via:
+                rows.append((series, key, thing.from_s, thing.until_s))
+            elif via is None:
+                rows += [(series, key, from_s, until_s) for from_s, until_s in _billed(view, thing, series.key.via)]
             if is_in and None not in key:  # what belongs to no such thing is listed only where it moved
                 listed.add(key)
     listed.update(_app_dimension_keys(view, found, group_by))
-    return _selected(view, rows, listed)
+    return _selected(rows, listed)
 
 
-def _selected(view: CatalogView, rows: list[tuple[int, GroupKey, int, int]], listed: set[GroupKey]) -> Selected:
+def _billed(view: CatalogView, thing: _Thing, via: str | None) -> Iterator[tuple[int, int]]:
+    """The stretches of the thing in which what sees it `via` is billed: by its attributions, its own before the first."""
+    attributions = _attributions(view, thing)
+    borders_s = [BEGINNING_S, *(attribution.from_s for attribution in attributions), END_S]
+    billed = [Metering.HOST, *(attribution.billed for attribution in attributions)]
+    for by, run in groupby(zip(billed, pairwise(borders_s), strict=True), key=itemgetter(0)):
+        stretches_s = [stretch_s for _, stretch_s in run]
+        from_s, until_s = max(stretches_s[0][0], thing.from_s), min(stretches_s[-1][1], thing.until_s)
+        if by == via and from_s < until_s:
+            yield from_s, until_s
+
+
+def _attributions(view: CatalogView, thing: _Thing) -> tuple[Attribution, ...]:
+    if thing.kind is Kind.SERVER:
+        return view.servers[thing.object].attributions
+    vpn, _, peer = thing.object.partition("/")
+    return view.peers[vpn, peer].attributions if peer else view.vpns[vpn].attributions
+
+
+def _selected(rows: list[tuple[Series, GroupKey, int, int]], listed: set[GroupKey]) -> Selected:
     ordered = tuple(sorted(listed.union([row[1] for row in rows]), key=_sortable))
     place = {key: index for index, key in enumerate(ordered)}
-    entries = [(number, place[key], from_s, until_s) for number, key, from_s, until_s in rows]
-    polled = [entry for entry in entries if view.series[entry[0]].polled]
+    entries = [(series.id, place[key], from_s, until_s) for series, key, from_s, until_s in rows]
+    polled = [entry for entry, row in zip(entries, rows, strict=True) if row[0].polled]
     absent = frozenset(index for index, key in enumerate(ordered) if key not in listed)
     return Selected(_members(entries), ordered, _members(polled), absent)
 

@@ -264,7 +264,7 @@ def test_any_question_is_answered_as_a_person_with_the_rows_would(
     gte_us, lte_us, now_s = T * 10**6 + start, T * 10**6 + start + length, T + now
     found = traffic(world, _iso(gte_us), _iso(lte_us), now_s, ADMIN)
     start_s = gte_us // 10**6 // 300 * 300
-    rows = [row for row in world.rows
+    rows = [row for row in world.counted
             if "server" in world.owner(row) and start_s <= row.at_s and row.at_s * 10**6 < lte_us]
     slots = [at_s for at_s in range(start_s // 1800 * 1800, lte_us // 10**6 + 1, 1800)
              if at_s * 10**6 < lte_us and at_s + 1800 <= now_s]
@@ -290,7 +290,7 @@ def _iso(at_us: int) -> str:
 
 
 def _p95(world: World, slots: list[int], column: int, slug: str | None) -> float:
-    values = [sum(row.moved[column] or 0 for row in world.rows if at_s <= row.at_s < at_s + 1800
+    values = [sum(row.moved[column] or 0 for row in world.counted if at_s <= row.at_s < at_s + 1800
                   and "server" in world.owner(row) and slug in {None, world.owner(row)["region"]}) for at_s in slots]
     return float(_two_decimals(referee.percentile(values, 95) * 8, Fraction(1800)))
 

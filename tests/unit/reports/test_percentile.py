@@ -32,7 +32,7 @@ def test_the_receipt_names_the_slot_that_a_person_would_pick(
     counted = [at_s for at_s in range(T - 7200, T + 50 * 300, slot_s)
                if start_s - start_s % slot_s <= at_s < min(end_s, now_s) and at_s + slot_s <= now_s]
     for column, receipt in ((0, found.bytes_in), (1, found.bytes_out)):
-        values = [sum(row.moved[column] or 0 for row in world.rows if at_s <= row.at_s < at_s + slot_s)
+        values = [sum(row.moved[column] or 0 for row in world.counted if at_s <= row.at_s < at_s + slot_s)
                   for at_s in counted]
         value = referee.percentile(values, p)
         assert receipt.slots == len(counted)

@@ -29,7 +29,8 @@ from weighbridge.domain.errors import InvalidInputError
 from weighbridge.domain.timegrid import rfc3339
 from weighbridge.http.failures import UnreadableBodyError
 from weighbridge.http.route import PROBLEM, Answer, Documented, Route
-from weighbridge.model import BEGINNING_S, Scope
+from weighbridge.metering.attribution import show_attribution, show_prefix
+from weighbridge.model import BEGINNING_S, END_S, Attribution, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -157,17 +158,44 @@ def _question(call: Call) -> str:
     return sha256(msgspec.json.encode([call.path, asked])).hexdigest()[:16]
 
 
-def show_object(resource: Resource, item: Any) -> dict[str, Any]:  # noqa: ANN401  a struct of model.py
-    """An object as answers show it."""
+def show_object(resource: Resource, item: Any, who: Principal) -> dict[str, Any]:  # noqa: ANN401  a struct of model.py
+    """An object as answers show it to `who`."""
     found: dict[str, Any] = msgspec.to_builtins(item)
     found.pop("deleted_at_s", None)
+    if resource.kind == "exporter":
+        found["networks"] = [show_prefix(prefix) for prefix in item.networks]
     if resource.kind == "server":
         found["placements"] = [
-            {"from": None if place.from_s == BEGINNING_S else rfc3339(place.from_s), "project": place.project,
-             "region": place.region}
-            for place in item.placements
+            {"from": _instant(place.from_s), "project": place.project, "region": place.region} for place in item.placements
+        ]
+    if "attributions" in found:
+        last = item.attributions[-1] if item.attributions else Attribution(BEGINNING_S)
+        found |= show_attribution(last)
+        found["attributions"] = [
+            {"from": _instant(max(each.from_s, since_s)), **show_attribution(each)}
+            for each, since_s in _attributions_for(item, who)
         ]
     return found
+
+
+def _instant(at_s: int) -> str | None:
+    """RFC 3339; None: the beginning of time."""
+    return None if at_s == BEGINNING_S else rfc3339(at_s)
+
+
+def _attributions_for(item: Any, who: Principal) -> list[tuple[Attribution, int]]:  # noqa: ANN401  Server, VpnInstance, Peer
+    """The attributions that `who` may see, and since when.
+
+    A server brings no history from the project that it was in before: that may be another organization's network.
+    """
+    since_s = BEGINNING_S
+    for place in reversed(getattr(item, "placements", ()) if who.organization is not None else ()):
+        if place.project != item.project:
+            break
+        since_s = place.from_s
+    ends_s = [each.from_s for each in item.attributions[1:]] + [END_S]
+    pairs = zip(item.attributions, ends_s, strict=False)  # nothing declared: but one end
+    return [(each, since_s) for each, end_s in pairs if end_s > since_s]
 
 
 def _parent(resource: Resource, call: Call) -> str | None:
@@ -183,7 +211,7 @@ def _lister(resource: Resource) -> Handler:
         if parent is not None and resource.parent:
             filters[resource.parent] = parent
         items = catalog_of(call).list_objects(resource.kind, call.who, filters)
-        return answer_page(call, items, lambda item: show_object(resource, item))
+        return answer_page(call, items, lambda item: show_object(resource, item, call.who))
 
     return list_objects
 
@@ -194,7 +222,7 @@ def _getter(resource: Resource) -> Handler:
         must_know(call, ())
         name = call.path_params[resource.param]
         item = catalog_of(call).get_object(resource.kind, name, call.who, parent=_parent(resource, call))
-        return answer_json(show_object(resource, item))
+        return answer_json(show_object(resource, item, call.who))
 
     return get_object
 
@@ -207,7 +235,7 @@ def _creator(resource: Resource) -> Handler:
             resource.kind, read_json(call), call.who, parent=_parent(resource, call)
         )
         where = f"{call.path}/{quote(str(item.id), safe='')}"
-        return answer_json(show_object(resource, item), 201, (("Location", where),))
+        return answer_json(show_object(resource, item, call.who), 201, (("Location", where),))
 
     return create_object
 
@@ -220,7 +248,7 @@ def _changer(resource: Resource) -> Handler:
         item = catalog_of(call).change_object(
             resource.kind, name, read_json(call), call.who, parent=_parent(resource, call)
         )
-        return answer_json(show_object(resource, item))
+        return answer_json(show_object(resource, item, call.who))
 
     return change_object
 
@@ -239,6 +267,7 @@ def _deleter(resource: Resource) -> Handler:
 def _routes(resource: Resource) -> tuple[Route, ...]:
     """The five routes of a kind."""
     write = Scope.ADMIN if resource.is_global else Scope.CATALOG_WRITE
+    read = Scope.ADMIN if resource.is_hidden else READ_SCOPE
     article = "an" if resource.noun[0] in "aeiou" else "a"
     path, one = resource.params(is_one=False), resource.params(is_one=True)
     object_ = Documented(f"The {resource.noun}", {JSON: resource.schema()}, resource.example)
@@ -247,17 +276,18 @@ def _routes(resource: Resource) -> tuple[Route, ...]:
     plural = resource.noun + "s"
     filters = tuple(FILTER_PARAMS[name] for name in resource.filters)
     name, sees = resource.kind.replace("_", "-"), resource.sees
+    more = f" {resource.description}" if resource.description else ""
     return (
         Route("GET", resource.list_path, f"list-{name}s", f"The {plural} that the key sees", _lister(resource),
-              READ_SCOPE, (*path, *filters, *PAGE_PARAMS), answers={200: page}, sees=sees),
+              read, (*path, *filters, *PAGE_PARAMS), answers={200: page}, sees=sees),
         Route("POST", resource.list_path, f"create-{name}", f"Make {article} {resource.noun}", _creator(resource),
               write, path, resource.body(is_new=True), answers={201: created, 409: CONFLICT}, sees=sees,
-              description="An id that was deleted is restored, with its usage, where it belonged before."),
-        Route("GET", resource.path, f"get-{name}", f"Read one {resource.noun}", _getter(resource), READ_SCOPE, one,
+              description=f"An id that was deleted is restored, with its usage, where it belonged before.{more}"),
+        Route("GET", resource.path, f"get-{name}", f"Read one {resource.noun}", _getter(resource), read, one,
               answers={200: object_}, sees=sees),
         Route("PATCH", resource.path, f"change-{name}", f"Change fields of {article} {resource.noun}",
               _changer(resource), write, one, resource.body(is_new=False), answers={200: object_, 409: CONFLICT},
-              sees=sees),
+              sees=sees, description=resource.description),
         Route("DELETE", resource.path, f"delete-{name}", f"Delete {article} {resource.noun}; its usage stays",
               _deleter(resource), write, one,
               answers={204: Documented("It is gone"), 409: CONFLICT}, sees=sees),

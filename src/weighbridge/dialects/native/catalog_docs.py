@@ -23,6 +23,7 @@ _UUID = {"type": "string", "format": "uuid"}
 _NUMBER = {"type": "integer", "minimum": 1, "maximum": _MOST}
 _AMOUNT = {"type": "integer", "minimum": 0, "maximum": _MOST}
 _AMOUNT_OR_NULL = {"type": ["integer", "null"], "minimum": 0, "maximum": _MOST}
+_PREFIX = {"type": "string", "minLength": 2, "maxLength": 49}
 _INSTANT_OR_NULL = {"type": ["string", "null"]}
 _ALLOWANCE = {
     "type": "object",
@@ -57,6 +58,50 @@ _PLACEMENTS = {
         "properties": {"from": _INSTANT_OR_NULL, "project": {"type": "string"}, "region": {"type": "string"}},
     },
 }
+_FACING = {"enum": ["server", "network"], "default": "network",
+           "description": "A port that faces the thing receives what the thing sent: its directions are swapped"}
+_PORT = {
+    "type": "object",
+    "required": ["device", "name"],
+    "properties": {
+        "device": {**_TEXT, "description": "As the settings of SNMP name it; of sFlow's counters, the exporter's id"},
+        "name": {**_TEXT, "description": "The interface's name (ifName)"},
+        "facing": _FACING,
+    },
+    "additionalProperties": False,
+}
+_ATTRIBUTION: Mapping[str, Schema] = {
+    "addresses": {"type": "array", "maxItems": 10_000, "items": _PREFIX,
+                  "description": "IPv4 and IPv6, single or as prefixes; of several that fit, the longest counts"},
+    "macs": {"type": "array", "maxItems": 1_000, "items": {"type": "string", "minLength": 11, "maxLength": 17}},
+    "vlans": {"type": "array", "maxItems": 4_094, "items": {"type": "integer", "minimum": 1, "maximum": 4_094}},
+    "interfaces": {"type": "array", "maxItems": 1_000, "items": _PORT,
+                   "description": "Ports whose counters are the thing's traffic; several add up"},
+    "metering": {"enum": ["interfaces", "flows", "host", None],
+                 "description": "What is billed where several see it; null: interfaces where there are any, else flows "
+                                "where it has addresses, MACs or VLANs, else what it tells itself"},
+    "exporter": {"type": ["string", "null"],
+                 "description": "Id of the only exporter whose flows count for it; null: any"},
+}
+_ATTRIBUTIONS = {
+    "type": "array",
+    "description": "By what it was known: each from an instant on, oldest first; the last one is what the fields say",
+    "items": {
+        "type": "object",
+        "required": ["from", *_ATTRIBUTION],
+        "properties": {"from": _INSTANT_OR_NULL, **_ATTRIBUTION},
+    },
+}
+_FROM = {"type": "string", "description": "From when on it is known by these, RFC 3339, rounded down to 5 minutes; now by "
+                                          "default"}
+_TAKES_ADMIN = "Declaring `addresses`, `macs`, `vlans`, `interfaces`, `metering` or `exporter` takes the scope `admin`."
+_UNKNOWN: dict[str, Any] = {
+    "addresses": [], "macs": [], "vlans": [], "interfaces": [], "metering": None, "exporter": None, "attributions": [],
+}
+_KNOWN = {
+    "addresses": ["192.0.2.10", "192.0.2.16/28", "2001:db8::/64"], "macs": [], "vlans": [],
+    "interfaces": [{"device": "tor-1", "name": "ge-0/0/1", "facing": "server"}], "metering": "interfaces", "exporter": None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +123,9 @@ class Resource:
     given: tuple[str, ...] = ()  # fields that no answer holds
     sees: tuple[str, ...] = ()
     is_global: bool = False  # changing it takes the scope admin
+    is_hidden: bool = False  # reading it, too
     is_made_id: bool = True  # the id may be left out
+    description: str = ""  # of what changes it
     prefix: str = ""  # path in front of the section
     prefix_param: str | None = None
 
@@ -132,6 +179,19 @@ REGION = Resource(
     "region", "region", "regions", "region", _ID, {"slug": _SLUG, "name": _TEXT}, ("slug", "name"),
     {"id": "reg_9QDB5qag", "slug": "brazil", "name": "Brazil"}, is_global=True,
 )
+EXPORTER = Resource(
+    "exporter", "exporter", "exporters", "exporter", _ID,
+    {
+        "address": {"type": "string", "description": "IPv4 or IPv6: where its flows come from (sFlow: its agent address)"},
+        "sampling_rate": {"type": ["integer", "null"], "minimum": 1, "maximum": 2**31,
+                          "description": "One packet of so many; used only where it does not say its rate itself"},
+        "networks": {"type": "array", "maxItems": 10_000, "items": _PREFIX,
+                     "description": "Addresses in here are kept apart even where nobody has them yet"},
+    },
+    ("address",),
+    {"id": "edge-1", "address": "192.0.2.1", "sampling_rate": 1000, "networks": ["198.51.100.0/24"]},
+    sees=("exporter",), is_global=True, is_hidden=True,
+)
 ORGANIZATION = Resource(
     "organization", "organization", "organizations", "organization", _ID,
     {
@@ -168,14 +228,17 @@ SERVER = Resource(
     {
         "hostname": _TEXT,
         "region": {**_SLUG, "description": "Slug of the region"},
-        "from": {"type": "string", "description": "When it moved to this project and region, RFC 3339, rounded down "
-                                                  "to 5 minutes; now by default"},
+        **_ATTRIBUTION,
+        "from": {"type": "string", "description": "When it moved to this project and region, and from when on it is known "
+                                                  "by these, RFC 3339, rounded down to 5 minutes; now by default"},
     },
     ("hostname", "region"),
-    {"id": "sv_A05EdQ50dvKYQ", "project": "proj_lkg1DekRdvZE5", "hostname": "web-1", "region": "brazil",
-     "placements": [{"from": None, "project": "proj_lkg1DekRdvZE5", "region": "brazil"}]},
+    {"id": "sv_A05EdQ50dvKYQ", "project": "proj_lkg1DekRdvZE5", "hostname": "web-1", "region": "brazil", **_KNOWN,
+     "placements": [{"from": None, "project": "proj_lkg1DekRdvZE5", "region": "brazil"}],
+     "attributions": [{"from": "2025-12-01T00:00:00Z", **_KNOWN}]},
     parent="project", parent_schema=_ID, filters=("organization", "project", "region"),
-    shown={"placements": _PLACEMENTS}, given=("from",), sees=("organization", "project", "region", "server"),
+    shown={"placements": _PLACEMENTS, "attributions": _ATTRIBUTIONS}, given=("from",),
+    sees=("organization", "project", "region", "server", "exporter"), description=_TAKES_ADMIN,
 )
 VPN_INSTANCE = Resource(
     "vpn_instance", "VPN instance", "vpn_instances", "vpn", _UUID,
@@ -183,17 +246,28 @@ VPN_INSTANCE = Resource(
         "name": _TEXT,
         "region": {"type": ["string", "null"], "description": "Slug of the region"},
         "primary_server": {"type": ["string", "null"], "description": "Id of a server of the same organization"},
+        **_ATTRIBUTION,
+        "from": _FROM,
     },
     ("name",),
     {"id": "d290f1ee-6c54-4b01-90e6-d701748f0851", "organization": "org_acme", "name": "hq", "region": "brazil",
-     "primary_server": "sv_A05EdQ50dvKYQ"},
-    sees=("organization", "region", "server", "vpn"), **_IN_ORGANIZATION,
+     "primary_server": "sv_A05EdQ50dvKYQ", **_UNKNOWN},
+    shown={"attributions": _ATTRIBUTIONS}, given=("from",), description=_TAKES_ADMIN,
+    sees=("organization", "region", "server", "vpn", "exporter"), **_IN_ORGANIZATION,
 )
 PEER = Resource(
-    "peer", "peer", "peers", "peer", _ID, {"public_key": _TEXT_OR_NULL}, (),
+    "peer", "peer", "peers", "peer", _ID,
+    {
+        "public_key": {**_TEXT_OR_NULL, "description": "WireGuard's; unique within the instance"},
+        "common_name": {**_TEXT_OR_NULL, "description": "OpenVPN's; unique within the instance"},
+        **_ATTRIBUTION,
+        "from": _FROM,
+    },
+    (),
     {"id": "alice", "vpn": "d290f1ee-6c54-4b01-90e6-d701748f0851",
-     "public_key": "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg="},
-    parent="vpn", parent_schema=_UUID, sees=("vpn", "peer"), is_made_id=False,
+     "public_key": "xTIBA5rboUvnH4htodjb6e697QjLERt1NAB4mZqp8Dg=", "common_name": None, **_UNKNOWN},
+    parent="vpn", parent_schema=_UUID, shown={"attributions": _ATTRIBUTIONS}, given=("from",),
+    description=_TAKES_ADMIN, sees=("vpn", "peer", "exporter"), is_made_id=False,
     prefix="/vpn_instances/{vpn}", prefix_param="vpn",
 )
 APP = Resource(
@@ -225,7 +299,7 @@ SPACE = Resource(
 )
 
 RESOURCES = (
-    REGION, ORGANIZATION, PROJECT, SERVER, VPN_INSTANCE, PEER, APP, ENVIRONMENT, CONSUMER, SPACE,
+    REGION, EXPORTER, ORGANIZATION, PROJECT, SERVER, VPN_INSTANCE, PEER, APP, ENVIRONMENT, CONSUMER, SPACE,
 )
 
 DEFAULT_LIMIT, MAX_LIMIT = 100, 1000
@@ -280,9 +354,11 @@ PLAN = Documented(
 )
 _DOCUMENT = {"type": "object", "properties": {
     "regions": {"type": "array", "items": {"type": "object"}},
+    "exporters": {"type": "array", "items": {"type": "object"}},
     "organizations": {"type": "array", "items": {"type": "object"}}}}
 _DOCUMENT_EXAMPLE = {
     "regions": [REGION.example],
+    "exporters": [EXPORTER.example],
     "organizations": [{"id": "org_acme", "slug": "acme", "name": "Acme Hosting", "spaces": [
         {"id": 123, "name": "Blog"}]}],
 }

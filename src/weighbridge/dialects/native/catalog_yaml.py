@@ -1,11 +1,13 @@
 """The catalog file as YAML: read safely, or refused with a line that says where it is wrong.
 
-Plain data only. Dates stay text; an anchor may be used many times, as long as the document stays small with each use
+Plain data only. Dates stay text, and so does all that holds a colon (a MAC such as 52:54:00:12:34:56 would be a number of
+base 60 in YAML 1.1); an anchor may be used many times, as long as the document stays small with each use
 written out; a mapping that says the same key twice is an error, where YAML readers would drop one of the two.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -24,11 +26,18 @@ _PLAIN_TAGS = frozenset(_TAG + name for name in ("map", "seq", "str", "int", "fl
 _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # without libyaml the same, ten times slower
 
 
+def _without_colon(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
+    """The pattern of a number, but not of one in base 60."""
+    if tag not in (f"{_TAG}int", f"{_TAG}float"):
+        return pattern
+    return re.compile(f"(?![^:]*:)(?:{pattern.pattern})", pattern.flags)
+
+
 class _Loader(_Base):  # type: ignore[misc]  # one of two classes, chosen at run time
-    """The safe loader, with dates left as text."""
+    """The safe loader, with dates and numbers of base 60 left as text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012  the name and the kind that PyYAML looks for
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
+        first: [(tag, _without_colon(tag, pattern)) for tag, pattern in resolvers if tag != f"{_TAG}timestamp"]
         for first, resolvers in _Base.yaml_implicit_resolvers.items()
     }
 

@@ -2,7 +2,8 @@
 
 Pruning deletes what a list that is given does not hold: `organizations: []` deletes all of them, no `organizations`
 none; a project without `servers` keeps its servers. It never touches environments and consumers, which traffic makes,
-nor the organization of this machine (LOCAL) unless the file names it, nor regions that something still names.
+nor the organization of this machine (LOCAL) unless the file names it, nor regions and exporters that something still
+names.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from weighbridge.storage.catalog.changes import Draft, Entry
-from weighbridge.storage.catalog.checks import check, holders_of
+from weighbridge.metering.attribution import show_attribution, show_prefix
+from weighbridge.storage.catalog.attributions import newest
+from weighbridge.storage.catalog.changes import DATED, Draft, Entry
+from weighbridge.storage.catalog.checks import KEPT_IN_USE, check
 from weighbridge.storage.catalog.fields import (
     Faults,
     Parser,
@@ -33,6 +36,7 @@ from weighbridge.storage.catalog.kinds import (
     children_of,
 )
 from weighbridge.storage.catalog.sight import is_alive, sees
+from weighbridge.storage.catalog.tables import ATTRIBUTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -152,7 +156,7 @@ def _check_children(faults: Faults, spec: KindSpec, items: object, where: str) -
 
 def _prune(reading: _Reading) -> None:
     draft = reading.draft
-    for spec, parent in sorted(reading.lists, key=lambda pair: pair[0].name == "region"):
+    for spec, parent in sorted(reading.lists, key=lambda pair: pair[0].name in KEPT_IN_USE):
         if spec.name in _NEVER_PRUNED:
             continue
         keep = reading.declared.get(spec.name, set())
@@ -161,7 +165,7 @@ def _prune(reading: _Reading) -> None:
             if key in keep or (spec.name == "organization" and key == LOCAL):
                 continue
             held = draft.find(spec.name, key)
-            if spec.name == "region" and held and holders_of(draft, held.item.slug):
+            if spec.name in KEPT_IN_USE and held and KEPT_IN_USE[spec.name](draft, held.item):
                 continue
             draft.delete(spec.name, key)
 
@@ -181,10 +185,14 @@ def export(book: Book, who: Principal) -> dict[str, Any]:
 def _written(book: Book, spec: KindSpec, item: Item, who: Principal) -> dict[str, Any]:
     found: dict[str, Any] = {"id": item.id}
     for name in spec.fields:
-        if name == "from" or (name == "primary_server" and not _is_there(book, item.primary_server)):
+        if name in DATED or (name == "primary_server" and not _is_there(book, item.primary_server)):
             continue
         value = msgspec.to_builtins(getattr(item, name))
         found[name] = list(value) if isinstance(value, tuple) else value
+    if spec.name == "exporter":
+        found["networks"] = [show_prefix(prefix) for prefix in item.networks]
+    if spec.name in ATTRIBUTED:
+        found |= show_attribution(newest(item.attributions))
     for child in CHILDREN[spec.name]:
         items = []
         for key in sorted(children_of(book.view, child, spec.key(item))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from sqlalchemy import bindparam, select
 
 from weighbridge.model import Endpoint, WriteToken
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
+    from weighbridge.model import Attribution, Series
     from weighbridge.model import Key as ApiKey
-    from weighbridge.model import Series
 
 Changes = dict[str, dict[Key, Held]]
 """What is new, by kind and key; a kind without changes may be absent."""
@@ -45,12 +46,27 @@ def _load_kind(connection: Connection, spec: KindSpec) -> dict[Key, Held]:
         table, owner = tables.NESTED[spec.name]
         for row in connection.execute(select(table)):
             nested[getattr(row, owner)].append(row)
+    attributions = _load_attributions(connection, spec)
     found = {}
     names = set(spec.type.__struct_fields__)
     for row in connection.execute(select(tables.OF_KIND[spec.name])):
         fields = {name: value for name, value in row._mapping.items() if name in names}  # noqa: SLF001  public in SQLAlchemy
         item = spec.type(**fields, **tables.nested_fields(spec.name, nested.get(row.id, ())))
+        dated = attributions.get(str(spec.label(spec.key(item))))
+        if dated:
+            item = msgspec.structs.replace(item, attributions=tuple(dated))
         found[spec.key(item)] = Held(item, row.deleted_at_s)
+    return found
+
+
+def _load_attributions(connection: Connection, spec: KindSpec) -> dict[str, list[Attribution]]:
+    """By the label of their object, oldest first."""
+    found: dict[str, list[Attribution]] = defaultdict(list)
+    if spec.name in tables.ATTRIBUTED:
+        table = tables.attributions
+        query = select(table).where(table.c.kind == spec.name).order_by(table.c.object, table.c.from_s)
+        for row in connection.execute(query):
+            found[row.object].append(tables.attribution_from(row))
     return found
 
 
@@ -69,6 +85,8 @@ def write(connection: Connection, book: Book, changes: Changes) -> None:
         if new:
             connection.execute(table.insert(), new)
         _write_nested(connection, kind, [held.item for held in changed.values()], [held.item for _, held in old])
+        if kind in tables.ATTRIBUTED:
+            _write_attributions(connection, spec, [(key, known[key], held.item) for key, held in changed.items()])
 
 
 def _park(connection: Connection, spec: KindSpec, old: list[tuple[Key, Held]]) -> None:
@@ -104,6 +122,24 @@ def _write_nested(connection: Connection, kind: str, items: Iterable[Any], old: 
     rows = [row for item in items for row in tables.nested_rows(kind, item)]
     if rows:
         connection.execute(table.insert(), rows)
+
+
+def _write_attributions(
+    connection: Connection, spec: KindSpec, changed: Iterable[tuple[Key, Held | None, Any]]
+) -> None:
+    """Only rows that differ are touched: a thing may have a long history of long lists."""
+    table = tables.attributions
+    gone, new = [], []
+    for key, old, item in changed:
+        label = str(spec.label(key))
+        before, after = set(old.item.attributions) if old else set(), set(item.attributions)
+        gone += [{"b_object": label, "b_from_s": attribution.from_s} for attribution in before - after]
+        new += [tables.attribution_row(spec.name, label, attribution) for attribution in after - before]
+    if gone:
+        same = table.c.object == bindparam("b_object"), table.c.from_s == bindparam("b_from_s")
+        connection.execute(table.delete().where(table.c.kind == spec.name, *same), gone)
+    if new:
+        connection.execute(table.insert(), new)
 
 
 def orphaned_keys(book: Book, changes: Changes) -> list[ApiKey]:
@@ -168,6 +204,8 @@ def enter(book: Book, changes: Changes) -> None:
             _enter_plain(book, spec, changed)
         if kind == "region":
             _index_slugs(book)
+        if kind == "exporter":
+            _index_addresses(book)
         if kind == "app":
             _index_client_ids(book)
 
@@ -246,6 +284,12 @@ def _index_slugs(book: Book) -> None:
         key=lambda region: (region.deleted_at_s is None, region.deleted_at_s or 0, region.id),
     )
     book.view.regions_by_slug = {region.slug: region for region in order}
+
+
+def _index_addresses(book: Book) -> None:
+    """An address means the living exporter that has it now."""
+    living = [exporter for exporter in book.view.exporters.values() if exporter.deleted_at_s is None]
+    book.view.exporters_by_address = {exporter.address: exporter for exporter in living}
 
 
 def _index_client_ids(book: Book) -> None:

@@ -9,7 +9,16 @@ import msgspec
 
 from weighbridge.domain import timegrid
 from weighbridge.domain.units import SLOT_S
+from weighbridge.metering.attribution import show_attribution
 from weighbridge.model import BEGINNING_S, Placement
+from weighbridge.storage.catalog.attributions import (
+    ATTRIBUTION_FIELDS,
+    Attributions,
+    declare,
+    declare_again,
+    declared_in,
+    newest,
+)
 from weighbridge.storage.catalog.fields import Faults, join, show
 from weighbridge.storage.catalog.kinds import (
     CHILDREN,
@@ -23,12 +32,16 @@ from weighbridge.storage.catalog.kinds import (
     merge_quotas,
     organization_of,
 )
+from weighbridge.storage.catalog.tables import ATTRIBUTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from weighbridge.model import Attribution
     from weighbridge.storage.catalog.book import Changes
 
+DATED = frozenset((*ATTRIBUTION_FIELDS, "from"))
+"""Fields that are no fields of the object itself: they tell of a stretch of time."""
 _GONE_WITH_PARENT = frozenset({"project", "server", "vpn_instance", "peer", "app", "space"})
 """Deleted with what they belong to. Environments and consumers go out of sight with their app, and return with it."""
 
@@ -191,7 +204,7 @@ class Draft:
             return None
         if missing:
             return None
-        fields = {name: value for name, value in entry.fields.items() if name != "from"}
+        fields = self._undated(entry, gone)
         if "quotas" in fields:
             fields["quotas"] = merge_quotas((), fields["quotas"], keep=False, fill=False)
         fields["id"] = gone.item.id if gone else self._id_of(entry)
@@ -206,6 +219,31 @@ class Draft:
         key: Key = spec.key(item)
         self.plan.create.append(Created(spec.name, spec.label(key), restored=gone is not None))
         return key
+
+    def _undated(self, entry: Entry, known: Held | None) -> dict[str, Any]:
+        """The fields of the object itself; what is declared of an attribution has become a part of its attributions."""
+        fields = {name: value for name, value in entry.fields.items() if name not in DATED}
+        if entry.spec.name in ATTRIBUTED:
+            fields["attributions"] = self._attribute(entry, known)
+        return fields
+
+    def _attribute(self, entry: Entry, known: Held | None) -> Attributions:
+        """The attributions with what is declared; the old ones, and a fault, where it contradicts them."""
+        old: Attributions = known.item.attributions if known else ()
+        declared, from_s = declared_in(entry.fields), entry.fields.get("from")
+        if known is not None and known.deleted_at_s is not None:
+            new = declare_again(old, known.deleted_at_s, declared, from_s, self.now_s)
+        else:
+            new = declare(old, declared, from_s, self.now_s) if declared else old
+        if new is not None:
+            return new
+        start_s = timegrid.floor(self.now_s if from_s is None else from_s, SLOT_S)
+        self.faults.clash(
+            join(entry.where, "from"),
+            f"what the {entry.spec.name} is known by was declared from {timegrid.rfc3339(newest(old).from_s)} on; "
+            f"a change cannot be dated before that ({timegrid.rfc3339(start_s)})",
+        )
+        return old
 
     def _id_of(self, entry: Entry) -> str | int | None:
         if entry.id is not None:
@@ -234,7 +272,7 @@ class Draft:
 
     def _change(self, entry: Entry, old: Item) -> bool:
         spec = entry.spec
-        fields: dict[str, Any] = {name: value for name, value in entry.fields.items() if name != "from"}
+        fields = self._undated(entry, Held(old))
         if "quotas" in fields:
             keep = not (self.replaces_quotas or self.prunes_quotas)
             fields["quotas"] = merge_quotas(old.quotas, fields["quotas"], keep=keep, fill=not self.replaces_quotas)
@@ -267,8 +305,10 @@ class Draft:
     def _tell_change(self, spec: KindSpec, old: Item, changed: Mapping[str, Any]) -> None:
         shown = {
             name: (msgspec.to_builtins(getattr(old, name)), msgspec.to_builtins(value))
-            for name, value in changed.items() if name != "placements"
+            for name, value in changed.items() if name not in ("placements", "attributions")
         }
+        if "attributions" in changed:
+            shown |= _attribution_changes(newest(old.attributions), newest(changed["attributions"]))
         self.plan.change.append(Changed(spec.name, spec.label(spec.key(old)), shown))
 
     def _move(
@@ -317,6 +357,13 @@ class Draft:
                     self.delete(child.name, child_key)
         self.put(spec, held.item, self.now_s)
         self.plan.delete.append(Deleted(kind, spec.label(key)))
+
+
+def _attribution_changes(old: Attribution, new: Attribution) -> dict[str, tuple[Any, Any]]:
+    """Old and new by field; where only the date differs, that."""
+    before, after = show_attribution(old), show_attribution(new)
+    shown = {name: (before[name], after[name]) for name in before if before[name] != after[name]}
+    return shown or {"from": (timegrid.rfc3339(old.from_s), timegrid.rfc3339(new.from_s))}
 
 
 def _renamed(kind: str, item: Item, old: str, new: str) -> Item:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from weighbridge.model import END_S
+from weighbridge.storage.catalog.claims import check_claims
 from weighbridge.storage.catalog.fields import join, nearest, show
 from weighbridge.storage.catalog.kinds import KINDS, LIMITS, Item, Key, KindSpec, organization_of
+from weighbridge.storage.catalog.tables import ATTRIBUTED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from weighbridge.storage.catalog.changes import Draft
 
@@ -21,14 +24,18 @@ def check(draft: Draft) -> None:
     for kind in draft.changes:
         spec = KINDS[kind]
         if spec.unique:
-            _check_unique(draft, spec, spec.unique)
+            _check_unique(draft, spec, spec.unique, spec.parent_field)
         if kind in LIMITS:
             _check_limit(draft, spec)
     if "app" in draft.changes:
         _check_unique(draft, KINDS["app"], "client_id")
+    if "peer" in draft.changes:
+        _check_unique(draft, KINDS["peer"], "public_key", "vpn")
+        _check_unique(draft, KINDS["peer"], "common_name", "vpn")
     _check_regions(draft)
-    _check_deleted_regions(draft)
+    _check_deletions(draft)
     _check_primary_servers(draft)
+    check_claims(draft)
 
 
 def _new(draft: Draft, kind: str) -> Iterator[tuple[Key, Item, Item | None]]:
@@ -43,13 +50,13 @@ def _place(draft: Draft, kind: str, key: Key, field: str) -> str:
     return join(draft.places.get((kind, key), ""), field)
 
 
-def _check_unique(draft: Draft, spec: KindSpec, field: str) -> None:
+def _check_unique(draft: Draft, spec: KindSpec, field: str, scope: str | None = None) -> None:
+    """Among the living: of all, or of those that have the same `scope`."""
     suspects = {
         key for key, new, old in _new(draft, spec.name) if old is None or getattr(old, field) != getattr(new, field)
     }
     if not suspects:
         return
-    scope = spec.parent_field if spec.unique == field else None
     owners: dict[object, Key] = {}
     taken: list[tuple[Key, Key]] = []
     for key, item in sorted(draft.living(spec.name), key=lambda pair: pair[0] in suspects):
@@ -62,7 +69,7 @@ def _check_unique(draft: Draft, spec: KindSpec, field: str) -> None:
     for key, owner in taken:
         held = draft.find(spec.name, key)
         value = getattr(held.item, field) if held else ""
-        whose = f" by {spec.label(owner)!r}" if field == spec.unique else ""  # else it may be somebody else's
+        whose = f" by {spec.label(owner)!r}" if scope or field == spec.unique else ""  # else it may be somebody else's
         draft.faults.clash(_place(draft, spec.name, key, field), f"the {field} {show(value)} is taken{whose}")
 
 
@@ -95,9 +102,8 @@ def _no_region(slug: str, known: set[str]) -> str:
     return f"no region has the slug {slug!r}{nearest(slug, known)}"
 
 
-def holders_of(draft: Draft, slug: str) -> list[str]:
-    """What is alive and names a region: a few of them, as a message lists them."""
-    found: list[str] = []
+def _holders_of_region(draft: Draft, region: Item) -> list[str]:
+    slug, found = region.slug, []
     for kind in ("server", "vpn_instance"):
         found += [f"{kind} {key}" for key, item in draft.living(kind) if item.region == slug]
     found += [
@@ -107,17 +113,35 @@ def holders_of(draft: Draft, slug: str) -> list[str]:
     return sorted(found)
 
 
-def _check_deleted_regions(draft: Draft) -> None:
-    for key, held in draft.changes.get("region", {}).items():
-        if held.is_alive:
-            continue
-        holders = holders_of(draft, held.item.slug)
-        if holders:
-            more = ", …" if len(holders) > _NAMED else ""
-            draft.faults.clash(
-                _place(draft, "region", key, ""),
-                f"the region {held.item.slug!r} is in use: {', '.join(holders[:_NAMED])}{more}",
-            )
+def _holders_of_exporter(draft: Draft, exporter: Item) -> list[str]:
+    found = []
+    for kind in ATTRIBUTED:
+        spec = KINDS[kind]
+        for key, item in draft.living(kind):
+            ends_s = [each.from_s for each in item.attributions[1:]] + [END_S]
+            pairs = zip(item.attributions, ends_s, strict=False)  # nothing declared: but one end
+            if any(each.exporter == exporter.id and end_s > draft.now_s for each, end_s in pairs):
+                found.append(f"{kind} {spec.label(key)}")
+    return sorted(found)
+
+
+KEPT_IN_USE: Mapping[str, Callable[[Draft, Item], list[str]]] = {
+    "region": _holders_of_region,
+    "exporter": _holders_of_exporter,
+}
+"""Kinds that stay while something alive names them; and what does, as a message lists it."""
+
+
+def _check_deletions(draft: Draft) -> None:
+    for kind, holders_of in KEPT_IN_USE.items():
+        for key, held in draft.changes.get(kind, {}).items():
+            holders = [] if held.is_alive else holders_of(draft, held.item)
+            if holders:
+                more = ", …" if len(holders) > _NAMED else ""
+                name = held.item.slug if kind == "region" else held.item.id
+                draft.faults.clash(
+                    _place(draft, kind, key, ""), f"the {kind} {name!r} is in use: {', '.join(holders[:_NAMED])}{more}"
+                )
 
 
 def _check_primary_servers(draft: Draft) -> None:

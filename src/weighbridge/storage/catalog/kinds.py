@@ -17,6 +17,7 @@ from weighbridge.model import (
     CatalogView,
     Consumer,
     Environment,
+    Exporter,
     Organization,
     Peer,
     Project,
@@ -26,6 +27,7 @@ from weighbridge.model import (
     Space,
     VpnInstance,
 )
+from weighbridge.storage.catalog.attributions import ATTRIBUTION_FIELDS
 from weighbridge.storage.catalog.fields import (
     choice,
     integer,
@@ -42,6 +44,7 @@ from weighbridge.storage.catalog.fields import (
     read_uuid,
     scalar,
 )
+from weighbridge.storage.catalog.networks import parse_prefixes, read_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
@@ -73,7 +76,7 @@ class KindSpec:
     parent: str | None = None  # kind
     parent_field: str | None = None
     children_in: str | None = None  # the view's index from the parent to its children
-    unique: str | None = None  # a field that is unique among the living of one parent (regions, organizations: of all)
+    unique: str | None = None  # a field that is unique among the living of one parent (at the top: of all)
     natural: bool = False  # `unique` finds the object where no id is given
     prefix: str | None = None  # of made ids
 
@@ -115,10 +118,13 @@ class KindSpec:
         return found
 
 
+MAX_SAMPLING_RATE = 2**31
+"""One packet of so many: more than any protocol can tell."""
 _TEXT = scalar(read_text)
 _TEXT_OR_NULL = scalar(nullable(read_text))
 _SLUG = scalar(read_slug)
 _AMOUNT_OR_NULL = scalar(nullable(read_amount))
+_DATED = {**ATTRIBUTION_FIELDS, "from": scalar(read_instant_s)}
 
 KINDS: Mapping[str, KindSpec] = {
     spec.name: spec
@@ -126,6 +132,15 @@ KINDS: Mapping[str, KindSpec] = {
         KindSpec(
             "region", "regions", Region, "regions", read_id,
             {"slug": _SLUG, "name": _TEXT}, ("slug", "name"), unique="slug", prefix="reg_",
+        ),
+        KindSpec(
+            "exporter", "exporters", Exporter, "exporters", read_id,
+            {
+                "address": scalar(read_address),
+                "sampling_rate": scalar(nullable(integer(1, MAX_SAMPLING_RATE))),
+                "networks": parse_prefixes,
+            },
+            ("address",), unique="address", prefix="exp_",
         ),
         KindSpec(
             "organization", "organizations", Organization, "organizations", read_id,
@@ -151,17 +166,22 @@ KINDS: Mapping[str, KindSpec] = {
         ),
         KindSpec(
             "server", "servers", Server, "servers", read_id,
-            {"hostname": _TEXT, "region": _SLUG, "from": scalar(read_instant_s)},
+            {"hostname": _TEXT, "region": _SLUG, **_DATED},
             ("hostname", "region"), "project", "project", prefix="sv_",
         ),
         KindSpec(
             "vpn_instance", "vpn_instances", VpnInstance, "vpns", read_uuid,
-            {"name": _TEXT, "region": scalar(nullable(read_slug)), "primary_server": scalar(nullable(read_id))},
+            {
+                "name": _TEXT,
+                "region": scalar(nullable(read_slug)),
+                "primary_server": scalar(nullable(read_id)),
+                **_DATED,
+            },
             ("name",), "organization", "organization", "vpns_of",
         ),
         KindSpec(
             "peer", "peers", Peer, "peers", read_id,
-            {"public_key": _TEXT_OR_NULL}, (), "vpn_instance", "vpn", "peers_of",
+            {"public_key": _TEXT_OR_NULL, "common_name": _TEXT_OR_NULL, **_DATED}, (), "vpn_instance", "vpn", "peers_of",
         ),
         KindSpec(
             "app", "apps", App, "apps", read_number,
@@ -266,7 +286,7 @@ def children_of(view: CatalogView, spec: KindSpec, parent: Key) -> Iterable[Key]
 
 
 def organization_of(find: Callable[[str, Key], Held | None], spec: KindSpec, item: Item) -> str | None:
-    """The organization that an object belongs to; None for regions, which are everybody's."""
+    """The organization that an object belongs to; None for regions and exporters."""
     while spec.parent is not None:
         parent = find(spec.parent, getattr(item, spec.parent_field or ""))
         if parent is None:

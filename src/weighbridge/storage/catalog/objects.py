@@ -9,7 +9,15 @@ from weighbridge.storage.catalog.changes import Draft, Entry
 from weighbridge.storage.catalog.checks import check
 from weighbridge.storage.catalog.fields import Faults, Parser, read_mapping, scalar
 from weighbridge.storage.catalog.kinds import KINDS, Book, Item, Key, KindSpec
-from weighbridge.storage.catalog.sight import is_alive, key_of, parent_spec, require_write, sees, visible
+from weighbridge.storage.catalog.sight import (
+    is_alive,
+    key_of,
+    parent_spec,
+    require_attribution,
+    require_write,
+    sees,
+    visible,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,6 +77,7 @@ def draft_creation(
     if identity is None and spec.make_id() is None and not spec.is_numbered:
         faults.add("id", f"is missing: a new {spec.name} needs it")
     faults.raise_for_object()
+    require_attribution(who, given)
     if spec.parent is not None:
         visible(book, KINDS[spec.parent], parent, who)
     draft = Draft(book, now_s, faults, replaces_quotas=True)
@@ -91,6 +100,7 @@ def draft_change(
         faults.add(spec.parent_field, f"a {spec.name} stays in its {spec.parent}; leave it out")
     faults.raise_for_object()
     require_write(spec, who, fields=frozenset(given))
+    require_attribution(who, given)
     if declared_parent != parent:
         visible(book, parent_spec(spec), declared_parent, who)
     draft = Draft(book, now_s, faults, replaces_quotas=True)

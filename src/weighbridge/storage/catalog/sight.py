@@ -6,17 +6,20 @@ from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import NotPermittedError, NotVisibleError
 from weighbridge.model import Scope
+from weighbridge.storage.catalog.attributions import ATTRIBUTION_FIELDS
 from weighbridge.storage.catalog.fields import WrongValueError, printable
 from weighbridge.storage.catalog.kinds import KINDS, Book, Held, Item, Key, KindSpec, organization_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from weighbridge.http.route import Principal
 
 _WHOLE_ORGANIZATION = f"{Scope.CATALOG_WRITE} for the whole organization"
 
 
 def sees(book: Book, spec: KindSpec, item: Item, who: Principal) -> bool:
-    """Whether the object exists for `who`, deleted or not. Regions do for everybody."""
+    """Whether the object exists for `who`, deleted or not. Regions do for everybody, exporters for admins alone."""
     if spec.name == "region" or who.organization is None:
         return True
     if organization_of(book.find, spec, item) != who.organization:
@@ -59,7 +62,7 @@ def key_of(spec: KindSpec, text: str, parent: Key | None = None) -> Key:
 def require_write(spec: KindSpec, who: Principal, *, fields: frozenset[str] | None = None) -> None:
     """NotPermittedError where `who` may not change objects of this kind at all.
 
-    Regions and organizations take `admin`. A key of one project changes its servers, and its quotas alone: `fields` are
+    What stands at the top takes `admin`. A key of one project changes its servers, and its quotas alone: `fields` are
     those that change, None for a whole object.
     """
     if who.organization is None:
@@ -70,6 +73,16 @@ def require_write(spec: KindSpec, who: Principal, *, fields: frozenset[str] | No
         return
     if spec.name != "project" or fields is None or not fields <= {"quotas"}:
         raise NotPermittedError(_WHOLE_ORGANIZATION)
+
+
+def require_attribution(who: Principal, fields: Iterable[str]) -> None:
+    """NotPermittedError where `who` may not say whose traffic is whose: that takes `admin`.
+
+    An address that one organization claims takes traffic away from another, and `metering` decides what is billed.
+    """
+    declared = sorted(ATTRIBUTION_FIELDS.keys() & set(fields))
+    if declared and who.organization is not None:
+        raise NotPermittedError(f"{Scope.ADMIN} for {', '.join(declared)}")
 
 
 def parent_spec(spec: KindSpec) -> KindSpec:

@@ -21,15 +21,16 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
 )
 
-from weighbridge.model import Allowance, Endpoint, Key, Kind, Placement, Quota, Scope, Series, SeriesKey
+from weighbridge.model import Allowance, Attribution, Endpoint, Key, Kind, Placement, Quota, Scope, Series, SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-REVISION = "0002"
+REVISION = "0003"
 """The newest migration in migrations/versions: a store that says so needs no Alembic at start."""
 
 Item = Any
@@ -66,6 +67,19 @@ regions = Table(
     Column("slug", String, nullable=False),
     Column("name", String, nullable=False),
     _deleted(),
+)
+exporters = Table(
+    "exporters", metadata,
+    Column("id", String, primary_key=True),
+    Column("address", String, nullable=False),
+    Column("sampling_rate", BigInteger),
+    _deleted(),
+)
+exporter_networks = Table(
+    "exporter_networks", metadata,
+    Column("exporter", ForeignKey("exporters.id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("prefix", String, nullable=False),
 )
 organizations = Table(
     "organizations", metadata,
@@ -126,7 +140,15 @@ peers = Table(
     Column("vpn", ForeignKey("vpn_instances.id"), primary_key=True),
     Column("id", String, primary_key=True),
     Column("public_key", String),
+    Column("common_name", String),
     _deleted(),
+)
+attributions = Table(
+    "attributions", metadata,
+    Column("kind", String, primary_key=True),  # of ATTRIBUTED
+    Column("object", String, primary_key=True),  # its id, of a peer UUID/PEER
+    Column("from_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("declared", Text, nullable=False),  # JSON: the rest of the attribution; only ever read as a whole
 )
 apps = Table(
     "apps", metadata,
@@ -179,7 +201,7 @@ spaces = Table(
     _deleted(),
 )
 for _table, _columns in (
-    (regions, ("slug",)), (organizations, ("slug",)), (projects, ("organization", "slug")),
+    (regions, ("slug",)), (exporters, ("address",)), (organizations, ("slug",)), (projects, ("organization", "slug")),
     (apps, ("client_id",)), (environments, ("app", "name")), (consumers, ("app", "identifier")),
 ):
     _unique_alive(_table, *_columns)
@@ -216,6 +238,7 @@ series = Table(
     Column("method", String),
     Column("path", String),
     Column("polled", Boolean, nullable=False),
+    Column("via", String),
 )
 numbers = Table(
     "numbers", metadata,
@@ -225,6 +248,7 @@ numbers = Table(
 
 OF_KIND: Mapping[str, Table] = {
     "region": regions,
+    "exporter": exporters,
     "organization": organizations,
     "project": projects,
     "server": servers,
@@ -236,11 +260,14 @@ OF_KIND: Mapping[str, Table] = {
     "space": spaces,
 }
 NESTED: Mapping[str, tuple[Table, str]] = {
+    "exporter": (exporter_networks, "exporter"),
     "project": (quotas, "project"),
     "server": (placements, "server"),
     "app": (excluded_endpoints, "app"),
 }
 """Rows that are a part of an object: by kind, their table and the column that holds the object's id."""
+ATTRIBUTED = ("server", "vpn_instance", "peer")
+"""Kinds whose objects have attributions."""
 
 
 def row_of(kind: str, item: Item, deleted_at_s: int | None) -> dict[str, Any]:
@@ -253,6 +280,10 @@ def row_of(kind: str, item: Item, deleted_at_s: int | None) -> dict[str, Any]:
 
 def nested_rows(kind: str, item: Item) -> list[dict[str, Any]]:
     """The nested rows of an object."""
+    if kind == "exporter":
+        return [
+            {"exporter": item.id, "position": position, "prefix": prefix} for position, prefix in enumerate(item.networks)
+        ]
     if kind == "project":
         return [_quota_row(item.id, quota) for quota in item.quotas]
     if kind == "server":
@@ -279,6 +310,9 @@ def _quota_row(project: str, quota: Quota) -> dict[str, Any]:
 
 def nested_fields(kind: str, rows: Iterable[Any]) -> dict[str, Any]:
     """The fields of an object that its nested rows hold; `rows` in any order."""
+    if kind == "exporter":
+        found = sorted(rows, key=lambda row: int(row.position))
+        return {"networks": tuple(row.prefix for row in found)}
     if kind == "project":
         found = sorted(rows, key=lambda row: str(row.region))
         return {"quotas": tuple(
@@ -295,6 +329,18 @@ def nested_fields(kind: str, rows: Iterable[Any]) -> dict[str, Any]:
         found = sorted(rows, key=lambda row: int(row.position))
         return {"excluded_endpoints": tuple(Endpoint(row.method, row.path) for row in found)}
     return {}
+
+
+def attribution_row(kind: str, label: str, attribution: Attribution) -> dict[str, Any]:
+    """The row of one attribution of the object that `label` names."""
+    declared = msgspec.structs.asdict(attribution)
+    from_s = declared.pop("from_s")
+    return {"kind": kind, "object": label, "from_s": from_s, "declared": msgspec.json.encode(declared).decode()}
+
+
+def attribution_from(row: Row) -> Attribution:
+    """The attribution of a row."""
+    return msgspec.convert({"from_s": row.from_s, **msgspec.json.decode(row.declared)}, Attribution)
 
 
 def key_row(key: Key) -> dict[str, Any]:
@@ -323,6 +369,7 @@ def series_row(entry: Series) -> dict[str, Any]:
         "method": key.method,
         "path": key.path,
         "polled": entry.polled,
+        "via": key.via,
     }
 
 
@@ -338,6 +385,6 @@ _KIND_OF = {kind.value: kind for kind in Kind}
 
 
 def series_from(row: Row) -> Series:
-    """The series of a row of (id, kind, object, environment, consumer, method, path, polled)."""
-    number, kind, thing, environment, consumer, method, path, polled = row
-    return Series(number, SeriesKey(_KIND_OF[kind], thing, environment, consumer, method, path), polled)
+    """The series of a row of (id, kind, object, environment, consumer, method, path, polled, via)."""
+    number, kind, thing, environment, consumer, method, path, polled, via = row
+    return Series(number, SeriesKey(_KIND_OF[kind], thing, environment, consumer, method, path, via), polled)

@@ -33,10 +33,11 @@ MINE: list[tuple[str, str, str | None]] = [
 FOREIGN: list[tuple[str, str, str | None]] = [
     ("organization", "org_bolt", None), ("project", "proj_b", None), ("server", "sv_b", None),
     ("vpn_instance", OTHER_VPN, None), ("peer", "bob", OTHER_VPN), ("app", "2", None), ("environment", "50", None),
-    ("consumer", "70", None), ("space", "5", None),
+    ("consumer", "70", None), ("space", "5", None), ("exporter", "edge-1", None),
 ]
 NEW: dict[str, dict[str, Any]] = {
     "region": {"slug": "new", "name": "New"},
+    "exporter": {"address": "192.0.2.99"},
     "organization": {"slug": "new", "name": "New"},
     "project": {"slug": "new", "organization": "org_acme"},
     "server": {"hostname": "new", "region": "chile", "project": "proj_1"},
@@ -46,19 +47,20 @@ NEW: dict[str, dict[str, Any]] = {
     "consumer": {"identifier": "new", "app": 1},
     "space": {"name": "new", "organization": "org_acme"},
 }
-FIELD = {"peer": "public_key", "project": "slug", "server": "hostname", "consumer": "group"}
+FIELD = {"peer": "public_key", "exporter": "address", "project": "slug", "server": "hostname", "consumer": "group"}
 
 
 @pytest.fixture
 def both(catalog: SqlCatalog) -> SqlCatalog:
-    """The sample, with an environment and a consumer of the other organization too."""
-    catalog.apply({"organizations": [{"id": "org_bolt", "apps": [
+    """The sample, with an exporter, and an environment and a consumer of the other organization too."""
+    catalog.apply({"exporters": [{"id": "edge-1", "address": "192.0.2.1"}], "organizations": [{"id": "org_bolt", "apps": [
         {"id": 2, "environments": [{"id": 50, "name": "x"}], "consumers": [{"id": 70, "identifier": "x"}]}]}]})
     return catalog
 
 
 def test_the_cases_name_every_kind() -> None:
-    assert {kind for kind, _, _ in MINE} == {kind for kind, _, _ in FOREIGN} == set(KINDS) - {"region"}
+    assert {kind for kind, _, _ in MINE} == set(KINDS) - {"region", "exporter"}
+    assert {kind for kind, _, _ in FOREIGN} == set(KINDS) - {"region"}
     assert set(NEW) == set(KINDS) - {"peer"}
 
 
@@ -180,7 +182,7 @@ def test_a_key_of_one_project_sees_it_and_its_servers(both: SqlCatalog, who: Cal
     seen = {kind: [item.id for item in both.list_objects(kind, mine, {})] for kind in KINDS}
     assert seen == {
         "region": ["reg_br", "reg_cl"], "organization": ["org_acme"], "project": ["proj_1"], "server": ["sv_1"],
-        "vpn_instance": [], "peer": [], "app": [], "environment": [], "consumer": [], "space": [],
+        "vpn_instance": [], "peer": [], "app": [], "environment": [], "consumer": [], "space": [], "exporter": [],
     }
 
 
@@ -205,15 +207,17 @@ def test_a_key_of_one_project_changes_its_servers_and_quotas_alone(
     both.delete_object("server", "sv_1", mine)
 
 
-@pytest.mark.parametrize("kind", ["region", "organization"])
+@pytest.mark.parametrize("kind", ["region", "organization", "exporter"])
 def test_what_is_everybodys_takes_an_admin(both: SqlCatalog, who: Callable[..., Principal], kind: str) -> None:
-    name = {"region": "reg_br", "organization": "org_acme"}[kind]
+    name = {"region": "reg_br", "organization": "org_acme", "exporter": "edge-1"}[kind]
+    refusal = NotVisibleError if kind == "exporter" else NotPermittedError  # an exporter is not even there
+    with pytest.raises(NotPermittedError, match="admin"):
+        both.create_object(kind, NEW[kind], who("org_acme"))
     for call in (
-        lambda: both.create_object(kind, NEW[kind], who("org_acme")),
-        lambda: both.change_object(kind, name, {"name": "x"}, who("org_acme")),
+        lambda: both.change_object(kind, name, {FIELD.get(kind, "name"): "192.0.2.2"}, who("org_acme")),
         lambda: both.delete_object(kind, name, who("org_acme")),
     ):
-        with pytest.raises(NotPermittedError, match="admin"):
+        with pytest.raises(refusal):
             call()
 
 

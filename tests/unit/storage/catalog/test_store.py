@@ -134,6 +134,7 @@ def test_series_are_numbered_from_one_in_the_order_of_their_keys(empty: SqlCatal
     SeriesKey(Kind.APP, "1", 1, 1, "GET", "/"),
     SeriesKey(Kind.APP, "1", 1, 1, "GET", "/é\x01"),
     SeriesKey(Kind.APP, "1", 1, 1, "", ""),
+    SeriesKey(Kind.SERVER, "x", via="flows"),
     SeriesKey(Kind.PEER, "d290f1ee-6c54-4b01-90e6-d701748f0851/alice"),
 ])
 def test_a_key_that_differs_in_anything_is_another_series(
