@@ -6,6 +6,7 @@ import os
 import shutil
 
 NEEDS: dict[str, tuple[str, ...]] = {
+    "test_snmpd.py": ("ip", "snmpd"),
 }
 """Test file → the commands that it runs. `dev.py test` leaves a file out where one is missing, and says so."""
 

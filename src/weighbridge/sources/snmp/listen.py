@@ -36,8 +36,8 @@ SILENT_AT_ONCE: Final = 128
 """The same for devices that did not answer last time: they wait for each other, and for them nobody else."""
 GATHER_S: Final = 1.0
 """How long readings wait for others: what is handed in together costs one transaction."""
-READINGS_WAITING: Final = 100_000
-"""Readings that wait while the sink takes its time, 20 MB; polls beyond it are absences: the next one has the bytes."""
+READINGS_WAITING: Final = 50_000
+"""Readings that wait while the sink takes its time, 10 MB; polls beyond it are absences: the next one has the bytes."""
 START_EVERY_S: Final = 0.02
 """How far the first polls lie apart: 50 devices begin in a second, and all of them within their interval."""
 LOOKUPS_AT_ONCE: Final = 8

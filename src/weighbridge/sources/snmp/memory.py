@@ -28,23 +28,20 @@ _decode = msgspec.msgpack.Decoder(KnownDevice).decode
 
 
 class Memory:
-    """Devices by name. One thread at a time."""
+    """Devices by name. One thread at a time; after `close` the file is opened again by what comes next."""
 
     def __init__(self, folder: Path, now_us: int) -> None:
-        """The file is open. StorageError: it cannot be."""
+        """The file can be opened, and what is too old has gone. StorageError: it cannot."""
         self._path = folder / _FILE
-        with self._told():
-            self._file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._file.execute("PRAGMA journal_mode = WAL")
-            self._file.execute("PRAGMA synchronous = NORMAL")  # after a power failure the newest seconds may be missing
-            self._file.execute(_SCHEMA)
-            self._file.execute("DELETE FROM device WHERE saved_us < ?", (now_us - KEPT_US,))
+        self._file: sqlite3.Connection | None = None
+        with self._opened() as file:
+            file.execute("DELETE FROM device WHERE saved_us < ?", (now_us - KEPT_US,))
 
     def load(self) -> dict[str, KnownDevice]:
         """All that is remembered; what another version wrote and this one cannot read is forgotten. StorageError."""
         found = {}
-        with self._told():
-            for name, known in self._file.execute("SELECT name, known FROM device"):
+        with self._opened() as file:
+            for name, known in file.execute("SELECT name, known FROM device"):
                 try:
                     found[name] = _decode(known)
                 except msgspec.DecodeError:
@@ -54,24 +51,33 @@ class Memory:
     def save(self, devices: Mapping[str, KnownDevice], now_us: int) -> None:
         """These devices are remembered as they are now. StorageError."""
         rows = [(name, now_us, _encode(known)) for name, known in devices.items()]
-        with self._told():
-            self._file.execute("BEGIN IMMEDIATE")
+        with self._opened() as file:
+            file.execute("BEGIN IMMEDIATE")
             try:
-                self._file.executemany("INSERT OR REPLACE INTO device VALUES (?, ?, ?)", rows)
+                file.executemany("INSERT OR REPLACE INTO device VALUES (?, ?, ?)", rows)
             except BaseException:
-                self._file.execute("ROLLBACK")
+                file.execute("ROLLBACK")
                 raise
-            self._file.execute("COMMIT")
+            file.execute("COMMIT")
 
     def close(self) -> None:
         """The file is let go of."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+        self._file = None
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The file, opened if it is not. StorageError: what is done with it fails."""
         try:
-            yield
+            if self._file is None:
+                self._file = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+                self._file.execute("PRAGMA journal_mode = WAL")
+                self._file.execute("PRAGMA synchronous = NORMAL")  # a power failure may take the newest seconds
+                self._file.execute(_SCHEMA)
+            yield self._file
         except sqlite3.Error as error:
+            self.close()
             raise StorageError(
                 f"{self._path} cannot be used ({error}): check the disk and who may write there; if it is damaged, delete it: "
                 "it only helps to tell resets"
