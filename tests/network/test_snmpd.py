@@ -6,10 +6,10 @@ import threading
 from collections import Counter
 
 import pytest
+
 from support import snmpd
 from support.snmpd import AUTH_KEY, COMMUNITY, PRIVACY_KEY, enter, until
 from support.things import EVERYONE, Network
-
 from weighbridge.app.clock import SystemClock
 from weighbridge.collected import Thing, ThingKind
 from weighbridge.model import Kind

@@ -94,7 +94,7 @@ class Port:
 
     def objects(self, index):
         wide, narrow = self.wide or (None, None), self.narrow or (None, None)
-        high_speed = None if self.speed is None else self.speed if isinstance(self.speed, tuple | str) else (GAUGE32, self.speed)
+        high_speed = (GAUGE32, self.speed) if isinstance(self.speed, int) else self.speed
         found = {
             (IF_X_TABLE, 1): self.name,
             (IF_X_TABLE, 6): None if wide[0] is None else (COUNTER64, wide[0]),
@@ -129,8 +129,9 @@ class Agent:
         objects = {}
         for index, port in ports.items():
             objects |= port.objects(index)
-        system = {SYS_UP_TIME: (TICKS, up_ticks), ENGINE_BOOTS: boots, ENGINE_TIME: engine_s, HOST_UP_TIME: (TICKS, host_ticks)}
-        objects |= {oid: value for oid, value in system.items() if value not in (None, (TICKS, None))}
+        clocks = {SYS_UP_TIME: up_ticks, HOST_UP_TIME: host_ticks}
+        objects |= {oid: (TICKS, ticks) for oid, ticks in clocks.items() if ticks is not None}
+        objects |= {oid: value for oid, value in {ENGINE_BOOTS: boots, ENGINE_TIME: engine_s}.items() if value is not None}
         objects |= more or {}
         self._ordered = sorted(objects)
         self._objects = {oid: (oid_of(oid), encoded(value)) for oid, value in objects.items()}
@@ -176,8 +177,8 @@ class Agent:
         return 0, rows
 
     def _binding(self, oid):
-        known = self._objects.get(oid)
-        return tagged(SEQUENCE, oid_of(oid) + tagged(*NO_SUCH_INSTANCE)) if known is None else tagged(SEQUENCE, b"".join(known))
+        known = self._objects.get(oid) or (oid_of(oid), tagged(*NO_SUCH_INSTANCE))
+        return tagged(SEQUENCE, b"".join(known))
 
     def _after(self, oid):
         place = bisect_right(self._ordered, oid)

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("importing", "Send what files hold: events, access logs."),
     "collect": ("collecting", "Follow an access log and send what it adds up to."),
     "export": ("export", "Usage rows of any range as CSV, NDJSON or Parquet."),
+    "snmp": ("snmp", "List the interfaces of a device, as it names them."),
     "config": ("config", "Show the settings and where each comes from."),
     "doctor": ("doctor", "Examine a data folder while its server is stopped."),
     "demo": ("demo", "Fill an empty data folder with 13 months of made-up traffic."),

@@ -7,11 +7,12 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
-from support.snmp_agent import Agent, Port, Serving
 
+from support.snmp_agent import Agent, Port, Serving
 from weighbridge.app.clock import SystemClock
 from weighbridge.domain.errors import BusyError, InvalidInputError, StorageError
 from weighbridge.sources.collector import Surroundings
@@ -60,10 +61,14 @@ def agent_of(*figures, **more):
     return agent
 
 
+def make(*tables, folder, sink=None):
+    return make_collector(tables, Surroundings(sink or Intake(), SystemClock(), folder, lambda: None))
+
+
 @contextmanager
 def collecting(tables, sink, folder):
     """The collector at work in a thread, ended when the `with` is left; how long that took is in the list."""
-    collector = make_collector(tuple(tables), Surroundings(sink, SystemClock(), folder, lambda: None))
+    collector = make(*tables, folder=folder, sink=sink)
     stop, took_s = threading.Event(), []
     thread = threading.Thread(target=collector.run, args=(stop,))
     thread.start()
@@ -93,7 +98,7 @@ def test_each_device_is_polled_at_its_own_pace(tmp_path):
     assert sink.count("slow", "polls") == 1
     assert [each.bytes_in for each in sink.readings("slow")] == [2, 3]
     times = [each.at_us for each in sink.readings("quick")]
-    assert all(0.8e6 < later - earlier < 1.2e6 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(0.8e6 < later - earlier < 1.2e6 for earlier, later in pairwise(times))
 
 
 def test_devices_that_do_not_answer_delay_no_other(tmp_path, monkeypatch):
@@ -237,15 +242,15 @@ def test_sockets_are_closed(tmp_path):
 
 def test_a_device_in_two_tables_is_refused(tmp_path):
     with pytest.raises(InvalidInputError, match="device a stands in two"):
-        make_collector((table("a", 1), table("a", 2)), Surroundings(Intake(), SystemClock(), tmp_path, lambda: None))
+        make(table("a", 1), table("a", 2), folder=tmp_path)
 
 
 def test_a_missing_library_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gufo.snmp", None)
     with pytest.raises(InvalidInputError, match=r"pip install 'weighbridge\[snmp\]'"):
-        make_collector((table("a", 1),), Surroundings(Intake(), SystemClock(), tmp_path, lambda: None))
+        make(table("a", 1), folder=tmp_path)
 
 
 def test_a_missing_variable_ends_the_start(tmp_path):
     with pytest.raises(InvalidInputError, match="device a: the variable NO_SUCH is not set"):
-        make_collector((table("a", 1, community_env="NO_SUCH"),), Surroundings(Intake(), SystemClock(), tmp_path, lambda: None))
+        make(table("a", 1, community_env="NO_SUCH"), folder=tmp_path)

@@ -6,6 +6,7 @@ import asyncio
 from contextlib import contextmanager
 
 import pytest
+
 from support.clock import HandClock
 from support.snmp_agent import (
     COUNTER64,
@@ -20,7 +21,6 @@ from support.snmp_agent import (
     Port,
     Serving,
 )
-
 from weighbridge.sources.snmp import poll as polling
 from weighbridge.sources.snmp.decode import KnownDevice
 from weighbridge.sources.snmp.device import Device

@@ -46,7 +46,7 @@ def test_addresses(address, expected):
 
 @pytest.mark.parametrize("address", [
     "192.0.2.1:", "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:snmp", "a b", "http://192.0.2.1", "[192.0.2.1]:161", "[::1",
-    "[::1]161", ":161", "a:1:2", "x" * 254, "-a", "192.0.2.1:１",
+    "[::1]161", ":161", "a:1:2", "x" * 254, "-a", "192.0.2.1:\uff11",
 ])
 def test_addresses_that_are_none(address):
     with pytest.raises(InvalidInputError, match="neither host:port nor an IP address"):

@@ -79,8 +79,6 @@ class Device:
         try:
             async with asyncio.timeout(max(self.settings.interval_s, LEAST_POLL_S)):
                 await self._ask(reading)
-            if not reading.names:
-                raise AskError("no_interfaces")  # noqa: TRY301  told as all that is wrong with a device
         except AskError as error:
             self._failed(error)
             return error.reason

@@ -68,6 +68,8 @@ async def read_device(
     answer = await session.get(SYSTEM)
     reading.system = system_of(answer.values, answer.at_us)
     await _read_names(session, max_repetitions, reading)
+    if not reading.names:
+        raise AskError("no_interfaces")
     try:
         await _read_rows(session, ask(reading.names, reading.columns), pace, reading)
     except MovedError as error:
