@@ -97,15 +97,16 @@ class SnmpCollector:
         with ThreadPoolExecutor(1, "snmp-sink") as carrier:
             tasks = [loop.create_task(self._follow(device)) for device in self.devices]
             tasks.append(loop.create_task(self._deliver(carrier)))
+            ended: list[asyncio.Task[None]] = []
+            for task in tasks:
+                task.add_done_callback(ended.append)
             try:
                 while not stop.is_set():
-                    done, _ = await asyncio.wait(tasks, timeout=STOP_EVERY_S, return_when=asyncio.FIRST_COMPLETED)
-                    for task in done:
-                        task.result()  # a follower ends only by a defect: it is told, not hidden
+                    await asyncio.sleep(STOP_EVERY_S)
+                    for task in ended:
+                        task.result()  # it ends only by a defect: that is told, not hidden
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+                await _end(tasks)
                 await loop.run_in_executor(carrier, self._hand_in, *self._take())
 
     async def _follow(self, device: Device) -> None:
@@ -165,3 +166,12 @@ class SnmpCollector:
         if str(error) != self._trouble:
             _log.warning(what, reason=str(error))
         self._trouble = str(error)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """None of them runs any more. Before Python 3.12 wait_for may swallow a cancellation: they are told until they heed."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=STOP_EVERY_S)
