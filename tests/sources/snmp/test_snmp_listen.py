@@ -16,7 +16,7 @@ from support.snmp_agent import Agent, Port, Serving
 from weighbridge.app.clock import SystemClock
 from weighbridge.domain.errors import BusyError, InvalidInputError, StorageError
 from weighbridge.sources.collector import Surroundings
-from weighbridge.sources.snmp import listen
+from weighbridge.sources.snmp import device, listen
 from weighbridge.sources.snmp.listen import make_collector
 from weighbridge.sources.snmp.memory import Memory
 from weighbridge.sources.snmp.settings import read_settings
@@ -36,11 +36,11 @@ class Intake:
             raise self.error
         self.taken.append(collected)
 
-    def readings(self, device):
-        return [each for collected in self.taken for each in collected.readings if each.thing.device == device]
+    def readings(self, name):
+        return [each for collected in self.taken for each in collected.readings if each.thing.device == name]
 
-    def count(self, device, what):
-        return sum(collected.counts.get((device, what), 0) for collected in self.taken)
+    def count(self, name, what):
+        return sum(collected.counts.get((name, what), 0) for collected in self.taken)
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +49,8 @@ def _secrets(monkeypatch):
     monkeypatch.setattr(listen, "GATHER_S", 0.05)
 
 
-def table(device, port, **more):
-    return read_settings({"device": device, "address": f"127.0.0.1:{port}", "community_env": "SNMP_COMMUNITY", "interval_s": 1,
+def table(name, port, **more):
+    return read_settings({"device": name, "address": f"127.0.0.1:{port}", "community_env": "SNMP_COMMUNITY", "interval_s": 1,
                           "timeout_s": 0.3, "retries": 0} | more)
 
 
@@ -226,6 +226,23 @@ def test_names_that_several_interfaces_have_are_told_once(tmp_path):
         until(lambda: sink.count("d", "shared_name") >= 2)
     assert {each.thing.name for each in sink.readings("d")} == {"b"}
     assert [(each["event"], each["interfaces"]) for each in logs] == [("snmp_names_shared", ["a"])]
+
+
+def test_a_defect_with_one_device_stops_no_other(tmp_path, monkeypatch):
+    decode = device.decode
+
+    def broken(name, *rest):
+        if name == "odd":
+            raise ZeroDivisionError
+        return decode(name, *rest)
+
+    monkeypatch.setattr(device, "decode", broken)
+    sink = Intake()
+    with capture_logs() as logs, Serving(agent_of(1), agent_of(1)) as serving, collecting(
+        [table("odd", serving.ports[0]), table("good", serving.ports[1])], sink, tmp_path
+    ):
+        until(lambda: sink.count("odd", "failed_defect") >= 2 and sink.count("good", "polls") >= 2)
+    assert {(each["event"], each["device"]) for each in logs} == {("snmp_poll_defect", "odd")}
 
 
 def test_sockets_are_closed(tmp_path):

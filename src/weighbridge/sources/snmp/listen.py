@@ -14,7 +14,7 @@ import xxhash
 
 from weighbridge.collected import Collected
 from weighbridge.domain.errors import InvalidInputError, WeighbridgeError
-from weighbridge.sources.snmp.decode import KnownDevice
+from weighbridge.sources.snmp.decode import Decoded, KnownDevice
 from weighbridge.sources.snmp.device import Device
 from weighbridge.sources.snmp.memory import Memory
 from weighbridge.sources.snmp.session import check_installed
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from weighbridge.collected import CounterReading, Sink, Stop
     from weighbridge.ports import Clock
     from weighbridge.sources.collector import Surroundings
-    from weighbridge.sources.snmp.decode import Decoded
     from weighbridge.sources.snmp.settings import SnmpSettings
 
 AT_ONCE: Final = 256
@@ -117,10 +116,18 @@ class SnmpCollector:
         while True:
             await asyncio.sleep(due_s - loop.time())
             async with self._silent if device.failures else self._answering:
-                self._keep(device.name, await device.poll())
+                self._keep(device.name, await self._poll(device))
             due_s += device.pause_s
             if due_s < loop.time():  # it was too slow: no poll is made up for
                 due_s = loop.time() + share * min(1.0, device.pause_s)
+
+    async def _poll(self, device: Device) -> Decoded:
+        """What a poll brought. A defect that one device's answers bring to light is told, and stops no other device."""
+        try:
+            return await device.poll()
+        except Exception:  # noqa: BLE001  see above
+            _log.exception("snmp_poll_defect", device=device.name)
+            return Decoded((), device.known, Counter(polls=1, failed_defect=1))
 
     def _keep(self, name: str, decoded: Decoded) -> None:
         """What a poll brought waits for the sink."""
