@@ -65,7 +65,6 @@ class Device:
         decoded = Decoded((), self.known) if poll is None else decode(self.name, poll, self.known)
         counts = Counter(decoded.counts)
         counts["polls"] += 1
-        counts["readings"] += len(decoded.readings)
         counts["unread"] += 0 if is_useless else reading.unread
         counts[f"failed_{reason}"] += 1 if reason else 0
         counts["cut"] += 1 if reading.is_cut else 0
