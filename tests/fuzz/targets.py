@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import cramjam
 import numpy as np
+import snmp_targets
 from backports import zstd
 from collected_targets import COLLECTED, INTEREST, collected, interest
 from google.protobuf import json_format
@@ -456,5 +457,6 @@ TARGETS: Mapping[str, Target] = {
     "otlp_protobuf": Target(otlp_protobuf, (OTLP_PROTOBUF, OTLP_PROTOBUF * 2, b"\x0a\x00")),
     "otlp_logs": Target(otlp_logs, (b"\0" + OTLP_LOGS, b"\0" + OTLP_LOGS * 2, b"\1" + OTLP_LOGS_JSON)),
     "sflow": Target(sflow, SFLOW_DATAGRAMS),
+    "snmp": Target(snmp_targets.snmp, snmp_targets.SEEDS),
 }
 """Everything that is fuzzed, by the name that the command knows it by."""

@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "import": ("importing", "Send what files hold: events, access logs."),
     "collect": ("collecting", "Collect on this machine what goes through it, and send it."),
     "export": ("export", "Usage rows of any range as CSV, NDJSON or Parquet."),
+    "snmp": ("snmp", "List the interfaces of a device, as it names them."),
     "config": ("config", "Show the settings and where each comes from."),
     "doctor": ("doctor", "Examine a data folder while its server is stopped."),
     "demo": ("demo", "Fill an empty data folder with 13 months of made-up traffic."),
