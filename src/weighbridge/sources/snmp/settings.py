@@ -71,25 +71,63 @@ PathText = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_PATH)]
 class SnmpSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """One `[[sources.snmp]]`. `interfaces`: patterns of names (`*`, `?`, `[…]`); empty means all."""
 
-    device: Name
-    address: Name
-    version: Literal["2c", "3"] = "2c"
-    community_env: Name | None = None
-    community_file: PathText | None = None
-    user: Name | None = None
-    auth: Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512"] | None = None
-    auth_key_env: Name | None = None
-    auth_key_file: PathText | None = None
-    privacy: Literal["des", "aes128", "aes192", "aes256"] | None = None
-    privacy_key_env: Name | None = None
-    privacy_key_file: PathText | None = None
-    key_expansion: Literal["blumenthal", "cisco"] = "blumenthal"  # of aes192 and aes256 keys longer than the hash
-    engine_id: Annotated[str, msgspec.Meta(pattern="^([0-9a-fA-F]{2}){5,32}$")] | None = None
-    interfaces: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_PATTERNS)] = ()
-    interval_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
-    timeout_s: Annotated[float, msgspec.Meta(ge=0.1, le=60)] = 2.0
-    retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
-    max_repetitions: Annotated[int, msgspec.Meta(ge=1, le=100)] = 25
+    device: Annotated[Name, msgspec.Meta(
+        description="Name of the device, as the catalog's interfaces call it",
+    )]
+    address: Annotated[Name, msgspec.Meta(
+        description="Where its agent answers: HOST or HOST:PORT [default port: 161]",
+    )]
+    version: Annotated[Literal["2c", "3"], msgspec.Meta(
+        description="Version of SNMP",
+    )] = "2c"
+    community_env: Annotated[Name, msgspec.Meta(
+        description="Variable that holds the community of v2c",
+    )] | None = None
+    community_file: Annotated[PathText, msgspec.Meta(
+        description="File that holds the community of v2c",
+    )] | None = None
+    user: Annotated[Name, msgspec.Meta(
+        description="User of v3",
+    )] | None = None
+    auth: Annotated[Literal["md5", "sha1", "sha224", "sha256", "sha384", "sha512"], msgspec.Meta(
+        description="How v3 proves who asks",
+    )] | None = None
+    auth_key_env: Annotated[Name, msgspec.Meta(
+        description="Variable that holds the user's authentication password",
+    )] | None = None
+    auth_key_file: Annotated[PathText, msgspec.Meta(
+        description="File that holds it",
+    )] | None = None
+    privacy: Annotated[Literal["des", "aes128", "aes192", "aes256"], msgspec.Meta(
+        description="How v3 encrypts",
+    )] | None = None
+    privacy_key_env: Annotated[Name, msgspec.Meta(
+        description="Variable that holds the user's privacy password",
+    )] | None = None
+    privacy_key_file: Annotated[PathText, msgspec.Meta(
+        description="File that holds it",
+    )] | None = None
+    key_expansion: Annotated[Literal["blumenthal", "cisco"], msgspec.Meta(
+        description="How aes192 and aes256 keys longer than the hash are made",
+    )] = "blumenthal"
+    engine_id: Annotated[str, msgspec.Meta(
+        pattern="^([0-9a-fA-F]{2}){5,32}$", description="Engine id of v3 in hexadecimal digits; else it is asked for",
+    )] | None = None
+    interfaces: Annotated[tuple[Name, ...], msgspec.Meta(
+        max_length=MAX_PATTERNS, description="Pattern of names of interfaces, with * and ? [default: all]",
+    )] = ()
+    interval_s: Annotated[int, msgspec.Meta(
+        ge=1, le=86_400, description="Seconds between readings",
+    )] = 60
+    timeout_s: Annotated[float, msgspec.Meta(
+        ge=0.1, le=60, description="Seconds that an answer may take",
+    )] = 2.0
+    retries: Annotated[int, msgspec.Meta(
+        ge=0, le=10, description="How often a request is sent again",
+    )] = 2
+    max_repetitions: Annotated[int, msgspec.Meta(
+        ge=1, le=100, description="Rows asked for at once",
+    )] = 25
 
     def placed(self, folder: Path) -> SnmpSettings:
         """The same with absolute paths: relative ones start at `folder`, `~` is the home folder."""
