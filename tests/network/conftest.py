@@ -6,6 +6,8 @@ import os
 import shutil
 
 NEEDS: dict[str, tuple[str, ...]] = {
+    "test_openvpn.py": ("ip", "openvpn", "openssl"),
+    "test_wireguard.py": ("ip", "sysctl", "wg", "wireguard-go"),
     "test_host_interfaces.py": ("ip", "sysctl"),
     "test_sflow_pmacctd.py": ("pmacctd", "sfacctd", "pmacct"),
     "test_snmpd.py": ("ip", "snmpd"),
