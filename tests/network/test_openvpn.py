@@ -100,7 +100,6 @@ class Site:
     def start(self) -> None:
         """OpenVPN's server."""
         self.daemon = self.hosts.start(self.hosts.server, "openvpn", "--config", "server.conf")
-        until(lambda: self._status() is not None)
         self.taken = until(self._listen)
 
     def _listen(self):
@@ -132,11 +131,11 @@ class Site:
         return {words[10]: (words[1].replace("Smith John", "Smith, John"), int(words[5]), int(words[6])) for words in told}
 
     def _status(self) -> list[str] | None:
-        """The lines of the status file; None: it is not there, or just being rewritten."""
+        """The lines of the status file; None: it is just being rewritten. An idle server writes its first after 10 s."""
         try:
             lines = (self.folder / "status.log").read_text().splitlines()
         except FileNotFoundError:
-            return None
+            return ["END"]
         return lines if lines and lines[-1] == "END" else None
 
     def names(self) -> list[str]:

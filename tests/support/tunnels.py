@@ -171,8 +171,12 @@ def listen(host: Namespace, address: str) -> socket.socket:
     """A socket that takes datagrams and says nothing, so that no host answers that there is none."""
     def call() -> socket.socket:
         taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**21)
-        taken.bind((address, PORT))
+        try:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**21)
+            taken.bind((address, PORT))
+        except OSError:
+            taken.close()
+            raise
         return taken
 
     return inside(host, call)

@@ -123,7 +123,7 @@ def _listing(lines: Sequence[bytes]) -> Listing:
 
 def _session(columns: list[str] | None, fields: list[bytes]) -> Session | None:
     """The session of a line; None: it makes no sense, in no way or in more than one."""
-    if columns is None:
+    if columns is None or not set(_NEEDED) <= set(columns):
         return None
     read = [found for values in _arranged(columns, fields) if (found := _one(dict(zip(columns, values, strict=True))))]
     return read[0] if len(read) == 1 else None
