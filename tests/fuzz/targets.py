@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import cramjam
 import numpy as np
 import snmp_targets
+import tunnel_targets
 from backports import zstd
 from collected_targets import COLLECTED, INTEREST, collected, interest
 from google.protobuf import json_format
@@ -458,5 +459,8 @@ TARGETS: Mapping[str, Target] = {
     "otlp_logs": Target(otlp_logs, (b"\0" + OTLP_LOGS, b"\0" + OTLP_LOGS * 2, b"\1" + OTLP_LOGS_JSON)),
     "sflow": Target(sflow, SFLOW_DATAGRAMS),
     "snmp": Target(snmp_targets.snmp, snmp_targets.SEEDS),
+    "wireguard": Target(tunnel_targets.transfer, tunnel_targets.TRANSFER),
+    "openvpn_status": Target(tunnel_targets.status, tunnel_targets.STATUSES),
+    "openvpn_socket": Target(tunnel_targets.dialogue, tunnel_targets.SOCKETS),
 }
 """Everything that is fuzzed, by the name that the command knows it by."""
