@@ -6,6 +6,7 @@ import os
 import shutil
 
 NEEDS: dict[str, tuple[str, ...]] = {
+    "test_netflow_softflowd.py": ("softflowd", "nfcapd", "nfdump"),
     "test_sflow_pmacctd.py": ("pmacctd", "sfacctd", "pmacct"),
 }
 """Test file → the commands that it runs. `dev.py test` leaves a file out where one is missing, and says so."""

@@ -15,8 +15,8 @@ SOURCES: dict[str, str] = {
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
-    "netflow": "weighbridge.sources.netflow.listen:make_collector",
     "host": "weighbridge.sources.host.listen:make_collector",
+    "netflow": "weighbridge.sources.netflow.listen:make_collector",
     "sflow": "weighbridge.sources.sflow.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the

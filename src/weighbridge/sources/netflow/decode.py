@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from weighbridge.metering.flows.block import FlowBlock
+from weighbridge.sources.netflow.egress import Twins
 from weighbridge.sources.netflow.flows import (
+    EGRESS,
     is_absurd,
     lacks,
     read_flows,
@@ -50,13 +52,13 @@ from weighbridge.sources.netflow.templates import (
     Template,
     read_templates,
 )
-from weighbridge.sources.netflow.twins import Twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from weighbridge.collected import CounterReading
     from weighbridge.datagrams.block import Datagrams
+    from weighbridge.sources.netflow.egress import Egress
     from weighbridge.sources.netflow.flows import Flows
     from weighbridge.sources.netflow.layout import Cut, Layout
     from weighbridge.sources.netflow.scan import Faults
@@ -86,8 +88,9 @@ class Decoder:
     Streams and twins are what is worth keeping over a restart (kept.py).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, egress: Egress = "auto") -> None:
         self.streams = Streams()
+        self._egress = egress
         self.twins = Twins()
         self._changes = 0
         self._held = Held()
@@ -341,8 +344,12 @@ class Decoder:
     def _tell(self, flows: Flows, stream: Stream, received_us: int) -> None:
         """The flows are in blocks, once each."""
         exporter = stream.key.exporter
-        left = self.twins.leave_out(exporter, flows, received_us)
-        self._counts[exporter, "egress_twins"] += len(flows) - len(left)
+        left = flows
+        if self._egress == "auto":
+            left = self.twins.leave_out(exporter, flows, received_us)
+        elif self._egress == "ignore" and flows.direction is not None:
+            left = flows.only(flows.direction != EGRESS)
+        self._counts[exporter, "egress_left_out"] += len(flows) - len(left)
         parts = [left] if left.reverse_octets is None else [left, left.reversed()]
         for part in parts:
             self._counts[exporter, "records"] += len(part)

@@ -13,8 +13,8 @@ from weighbridge.sources.netflow.streams import MAX_RATE, MAX_RATES, PORT, SAMPL
 from weighbridge.sources.netflow.templates import FIRST_DATA_SET, IPFIX, V9, template_of
 
 if TYPE_CHECKING:
+    from weighbridge.sources.netflow.egress import Twins
     from weighbridge.sources.netflow.streams import Stream, Streams
-    from weighbridge.sources.netflow.twins import Twins
 
 LAYOUT: Final = 1
 """Of the file. One of another layout is passed over: exporters tell all of it again."""
