@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from weighbridge.sources.netflow.egress import Egress
+from weighbridge.sources.netflow.egress import Egress  # noqa: TC001  msgspec reads it
 
 
 class NetflowSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
