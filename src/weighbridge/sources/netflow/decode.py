@@ -24,7 +24,7 @@ from weighbridge.sources.netflow.flows import (
     was_dropped,
 )
 from weighbridge.sources.netflow.held import Held, HeldSet
-from weighbridge.sources.netflow.layout import Field, cut_records
+from weighbridge.sources.netflow.layout import cut_records
 from weighbridge.sources.netflow.portion import (
     Group,
     Portion,
@@ -50,6 +50,7 @@ from weighbridge.sources.netflow.templates import (
     V9,
     Fault,
     Template,
+    make_template,
     read_templates,
 )
 
@@ -67,10 +68,9 @@ if TYPE_CHECKING:
 LOST: Final = {V5: "lost_flows", V9: "lost_datagrams", IPFIX: "lost_flows"}
 """What a gap in the sequence numbers counts: version 9 numbers datagrams, the others records."""
 
-_V5_TEMPLATE: Final = Template((
-    Field(0, 8, 4), Field(0, 12, 4), Field(0, 15, 4), Field(0, 10, 2), Field(0, 14, 2), Field(0, 2, 4), Field(0, 1, 4),
-    Field(0, 22, 4), Field(0, 21, 4), Field(0, 0, 16),
-), is_options=False, definition=b"")
+_V5_TEMPLATE: Final = make_template(
+    (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (0, 16),  # the rest: ports, flags, masks
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,6 @@ class Decoder:
         if not waiting.all():
             for row in np.flatnonzero(~waiting).tolist():
                 self._take_control(portion, row, waiting)
-            self.streams.shrink()
         self._data(portion, np.flatnonzero(waiting))
 
     def _take_control(self, portion: Portion, row: int, waiting: np.ndarray) -> None:
@@ -220,11 +219,13 @@ class Decoder:
         if template is None:
             self._changes += template_id in stream.templates
             stream.forget(template_id)
+            self.streams.weigh(stream)
             return
         if stream.templates.get(template_id) != template:
             if not stream.define(template_id, template):
                 self._counts[stream.key.exporter, "too_many_templates"] += 1
                 return
+            self.streams.weigh(stream)
             self._changes += 1
         stream.doubted.discard(template_id)
         self._release(stream, template_id)
@@ -266,6 +267,7 @@ class Decoder:
                     each.rows = each.rows[each.rows > row]
             groups = [each for each in groups if len(each.rows)]
             self._counts[stream.key.exporter, "too_many_rates"] += news.tell(stream)
+            self.streams.weigh(stream)
             self._changes += 1
         self._decode(portion, groups)
 

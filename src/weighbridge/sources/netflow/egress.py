@@ -28,6 +28,8 @@ MAX_PORTS: Final = 8_192
 """Interfaces of one exporter, for each address family."""
 MAX_EXPORTERS: Final = 16_384
 """Exporters; beyond it the one goes that was heard of longest ago."""
+MAX_NOTES: Final = 262_144
+"""Interfaces of all exporters, some 100 bytes each; beyond it the exporter goes that was heard of longest ago."""
 _US: Final = 1_000_000
 _SMALL: Final = 65_536
 
@@ -37,6 +39,7 @@ class Twins:
 
     def __init__(self) -> None:
         self.changes = 0
+        self._notes = 0
         self._seen: OrderedDict[str, dict[int, int]] = OrderedDict()
 
     def leave_out(self, exporter: str, flows: Flows, received_us: int) -> Flows:
@@ -64,15 +67,22 @@ class Twins:
         if seen is None:
             seen = self._seen[exporter] = {}
             if len(self._seen) > MAX_EXPORTERS:
-                self._seen.popitem(last=False)
+                self._forget_oldest()
         self._seen.move_to_end(exporter)
         if port in seen:
             if at_us - seen[port] < REFRESH_S * _US:
                 return
         elif len(seen) >= MAX_PORTS:
             return
+        else:
+            self._notes += 1
         seen[port] = at_us
         self.changes += 1
+        while self._notes > MAX_NOTES:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self._notes -= len(self._seen.popitem(last=False)[1])
 
     def seen(self) -> dict[str, dict[int, int]]:
         """All of it, to be kept."""

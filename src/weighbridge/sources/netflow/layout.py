@@ -21,6 +21,8 @@ VARIABLE: Final = 65535
 """A length that says: each record tells its own."""
 LONG: Final = 255
 """A first byte of a variable length that says: two bytes of it follow."""
+MAX_VARIABLE: Final = 512
+"""Records of variable length in one set: in the longest datagram that is 18 bytes for each, less than any flow takes."""
 _LONG_HEAD: Final = 3
 
 
@@ -145,7 +147,7 @@ def _cut_variable(layout: Layout, octets: np.ndarray, start: np.ndarray, end: np
     sets = np.arange(len(start))
     broken = 0
     at = start
-    while True:
+    for _ in range(MAX_VARIABLE):
         chosen = end[sets] - at >= layout.shortest  # what is shorter is padding
         sets, at = sets[chosen], at[chosen]
         if not len(sets):
@@ -156,6 +158,8 @@ def _cut_variable(layout: Layout, octets: np.ndarray, start: np.ndarray, end: np
         sets, at = sets[is_whole], at[is_whole]
         found_runs.append(runs[is_whole])
         found_sets.append(sets)
+    else:
+        broken += len(sets)
     if not found_sets:
         return Cut(np.empty(0, layout.dtype), np.zeros(len(start), np.int64), broken)
     owner = np.concatenate(found_sets)
