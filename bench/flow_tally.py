@@ -37,6 +37,8 @@ FIRST = 0x0A00_0000
 STEP = 16
 """Own addresses lie so far apart: 10,000 of them fill 2.4 of 256 networks of 16 bits."""
 OWN = 10_000
+UPPER = 0x2001_0DB8 << 32
+"""Of own IPv6 addresses; 32 bits as of an IPv4 address follow, then 64 that are anything."""
 LEVELS = {1: 8, 100: 21, 10_000: 28}
 """How many prefixes → of which length; together they hold all own addresses."""
 
@@ -48,8 +50,10 @@ def make_block(chance: np.random.Generator, *, family: int = 4, mean_s: float = 
     is_sent = chance.random(RECORDS) < 0.5
     src, dst = np.where(is_sent, own, remote), np.where(is_sent, remote, own)
     if family == 6:
-        upper = np.uint64(0x2001_0DB8 << 32)
-        src, dst = (np.column_stack((upper | (end >> np.uint32(8)), end & np.uint32(0xFF))).astype(np.uint64) for end in (src, dst))
+        known = np.column_stack((np.uint64(UPPER) | own, chance.integers(0, 2**63, RECORDS, np.uint64)))
+        others = chance.integers(0, 2**63, (RECORDS, 2), np.uint64)
+        others[:, 0] = others[:, 0] >> np.uint64(2) | np.uint64(0x2000 << 48)  # all that is given out lies in 2000::/3
+        src, dst = (np.where(mask[:, np.newaxis], known, others) for mask in (is_sent, ~is_sent))
     end_us = RECEIVED_US - chance.integers(0, 30_000, RECORDS) * 1000
     start_us = end_us - (chance.exponential(mean_s, RECORDS) * 1e3).astype(np.int64) * 1000
     octets, packets = chance.integers(40, 10**6, RECORDS), chance.integers(1, 1000, RECORDS)
@@ -62,9 +66,7 @@ def make_prefixes(count: int, family: int = 4) -> tuple[str, ...]:
     firsts = (FIRST + number * 2 ** (32 - length) for number in range(count))
     if family == 4:
         return tuple(f"{ipaddress.IPv4Address(first)}/{length}" for first in firsts)
-    halves = ((0x2001_0DB8 << 96) | (first >> 8 << 64) | (first & 0xFF) for first in firsts)
-    lengths = 128 - (32 - length) if length > 24 else 40 + length
-    return tuple(f"{ipaddress.IPv6Address(half)}/{lengths}" for half in halves)
+    return tuple(f"{ipaddress.IPv6Address((UPPER | first) << 64)}/{32 + length}" for first in firsts)
 
 
 def measure_ns(steps: Sequence[Callable[[], object]], rounds: int) -> float:
@@ -104,7 +106,7 @@ def measure_steps(blocks: list[FlowBlock], interest: Interest, rounds: int) -> d
         "prefixes": measure_ns([lambda b=b: (ends.find(b.src), ends.find(b.dst)) for b in blocks], rounds),
         "times": measure_ns([lambda r=r: mend_times(r, RECEIVED_US) for r in joined], rounds),
         "amounts": measure_ns([lambda r=r: (too_large(r), scale_up(r)) for r in joined], rounds),
-        "slots": measure_ns([lambda r=r: cut(r) for r in joined], rounds),
+        "slots": measure_ns([lambda r=r: cut(r, np.uint64(0)) for r in joined], rounds),
         "sums": measure_ns([lambda b=b, k=k: sum_up(b, k) for b, k in zip(blocks, keys, strict=True)], rounds),
     }
 

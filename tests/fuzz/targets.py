@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import cramjam
 import numpy as np
+import snmp_targets
 from backports import zstd
+from collected_targets import COLLECTED, INTEREST, collected, interest
 from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -447,11 +449,14 @@ TARGETS: Mapping[str, Target] = {
     "token": Target(token, (write_token(QUERY, Rest(0, 300)).encode(), write_place(QUERY, 7).encode(), b"AQ==")),
     "catalog": Target(catalog, (CATALOG, b"{}", b"- [1, .inf, ~, yes]")),
     "log": Target(log, LOG_LINES),
+    "collected": Target(collected, (COLLECTED,)),
+    "interest": Target(interest, (INTEREST,)),
     "net_dev": Target(net_dev, (NET_DEV,)),
     "journal": Target(journal, (codec.encode(_ROWS[:1], POSITION), codec.encode(_ROWS, POSITION), OTHER_LAYOUT, b"\0\3")),
     "otlp_json": Target(otlp_json, (OTLP_JSON, b'{"resourceMetrics":[]}')),
     "otlp_protobuf": Target(otlp_protobuf, (OTLP_PROTOBUF, OTLP_PROTOBUF * 2, b"\x0a\x00")),
     "otlp_logs": Target(otlp_logs, (b"\0" + OTLP_LOGS, b"\0" + OTLP_LOGS * 2, b"\1" + OTLP_LOGS_JSON)),
     "sflow": Target(sflow, SFLOW_DATAGRAMS),
+    "snmp": Target(snmp_targets.snmp, snmp_targets.SEEDS),
 }
 """Everything that is fuzzed, by the name that the command knows it by."""

@@ -14,7 +14,8 @@ import numpy as np
 
 from support.catalog import MemoryCatalog, acme
 from support.clock import HandClock
-from weighbridge.collected import Collected, CounterReading, Thing, ThingKind
+from weighbridge.collected import FLOW_SUM, Collected, CounterReading, FlowSums, Thing, ThingKind
+from weighbridge.domain.timegrid import Window
 from weighbridge.measurement import MEASUREMENT, UNKNOWN, SlotFlag
 from weighbridge.metering.desk import Desk
 from weighbridge.metering.fold import catch_up
@@ -22,6 +23,8 @@ from weighbridge.metering.intake import Intake
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import END_S, Attribution, CatalogView, Kind, Metering, Peer, Placement, Port, SeriesKey
 from weighbridge.ports import Members
+from weighbridge.reports.selection import Reach, Selection, Span, resolve, select
+from weighbridge.reports.usage import usage
 from weighbridge.storage.journal.store import SqliteJournal
 from weighbridge.storage.memory import MemoryStore
 
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from weighbridge.collected import FlowSums
     from weighbridge.metering.gathering import GatheredReceipt
 
 TEN_S = int(datetime(2025, 12, 14, 10, 0, tzinfo=UTC).timestamp())
@@ -119,11 +121,13 @@ class Network:
         """The readings are handed in, by default under an id of their own."""
         return self.desk.take(Collected(source, readings), sender, "", name or f"own-{next(self._ids)}")
 
-    def flow_row(self, server: str, minutes: float, bytes_in: int, bytes_out: int) -> tuple[int, ...]:
-        """A row of flows of a server in one slot."""
-        key = SeriesKey(Kind.SERVER, server, via=Metering.FLOWS)
-        number = self.catalog.enter_series([key])[0].id
-        return (number, 0, at_us(minutes), at_us(minutes), bytes_in, bytes_out, UNKNOWN, 0, 0)
+    def flow(self, server: str, *sums: tuple[float, int, int], name: str | None = None) -> GatheredReceipt:
+        """Flows of a server are handed in: minutes past ten, bytes in, bytes out."""
+        number = self.catalog.enter_series([SeriesKey(Kind.SERVER, server, via=Metering.FLOWS)])[0].id
+        rows = [(number, 0, at_us(minutes), at_us(minutes), *amounts, UNKNOWN, 0, 0) for minutes, *amounts in sums]
+        self.flows.rows = np.array(rows, MEASUREMENT)
+        flows = (FlowSums("192.0.2.1", np.zeros(len(sums), FLOW_SUM)),)
+        return self.desk.take(Collected("netflow", flows=flows), EVERYONE, "", name or f"own-{next(self._ids)}")
 
     # What the operator enters.
 
@@ -132,10 +136,13 @@ class Network:
         self.view.servers[server] = msgspec.structs.replace(self.view.servers[server], attributions=attributions)
         self.view.version += 1
 
-    def give_port(self, server: str, from_s: int = 0, thing: Thing = PORT, **port: Any) -> None:
+    def give_port(
+        self, server: str, from_s: int = 0, thing: Thing = PORT, facing: str = "network", **more: Any
+    ) -> None:
         """From an instant on the port is the server's."""
         known = self.view.servers[server].attributions
-        self.attribute(server, *known, Attribution(from_s, interfaces=(Port(thing.device, thing.name, **port),)))
+        port = Port(thing.device, thing.name, facing)
+        self.attribute(server, *known, Attribution(from_s, interfaces=(port,), **more))
 
     def take_port(self, server: str, from_s: int) -> None:
         """From an instant on the server has no port."""
@@ -165,7 +172,7 @@ class Network:
 
     def slots(self, kind: Kind, name: str, via: str) -> dict[int, tuple[int | None, int | None]]:
         """Bytes in and out in each slot of a series that has a row, by its start in minutes past ten."""
-        return {minutes: amounts for minutes, (amounts, _) in self._rows(kind, name, via).items()}
+        return {minutes: amounts for minutes, (amounts, _) in self.rows(kind, name, via).items()}
 
     def total(self, kind: Kind, name: str, via: str) -> tuple[int, int]:
         """The sums of a series over all time."""
@@ -174,10 +181,19 @@ class Network:
 
     def estimated(self, kind: Kind, name: str, via: str) -> list[int]:
         """The slots of which a part is an estimate, in minutes past ten."""
-        rows = self._rows(kind, name, via)
+        rows = self.rows(kind, name, via)
         return [minutes for minutes, (_, flags) in rows.items() if flags & SlotFlag.ESTIMATED]
 
-    def _rows(self, kind: Kind, name: str, via: str) -> dict[int, tuple[tuple[int | None, int | None], int]]:
+    def billed(self, group_by: str, **filters: Any) -> dict[str | int | None, tuple[int | None, int | None]]:
+        """The usage report over the day of ten o'clock: bytes in and out by id, where anything moved."""
+        self.fold()
+        day = Window(TEN_S - 36_000, TEN_S + 50_400)
+        asked = resolve(self.view, Reach(), Selection(**filters))
+        selected = select(self.view, asked, (group_by,), Span(day.start_s, day.end_s, day.end_s))
+        rows = usage(self.store, selected, [day]).rows()
+        return {key[0]: (amounts.bytes_in, amounts.bytes_out) for _, key, amounts in rows if amounts.known}
+
+    def rows(self, kind: Kind, name: str, via: str) -> dict[int, tuple[tuple[int | None, int | None], int]]:
         self.fold()
         series = self.view.series_by_key.get(SeriesKey(kind, name, via=via))
         if series is None:

@@ -23,10 +23,11 @@ from weighbridge.http.jwt import JwtSettings
 from weighbridge.http.metrics import IntakeCounts, SourceCounts
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
+from weighbridge.measurement import MAX_DURATION_S
 from weighbridge.metering.desk import Desk
 from weighbridge.metering.flows.corrections import Reattribution
 from weighbridge.metering.flows.desk import FlowDesk
-from weighbridge.metering.flows.known import Known
+from weighbridge.metering.flows.interests import Interests
 from weighbridge.metering.fold import catch_up
 from weighbridge.metering.intake import Intake
 from weighbridge.metering.jobs import Job, Jobs
@@ -62,6 +63,10 @@ TRIM_EVERY_S = 5.0
 COMPACT_EVERY_S = 30.0
 RETAIN_EVERY_S = 3600.0
 GIVE_BACK_EVERY_S = 60.0
+FORGET_EVERY_S = 86_400.0
+COUNTERS_KEPT_S = 2 * MAX_DURATION_S
+"""How long a counter that is not read any more is remembered. Counters that count whole since they began are refused when
+that is as long ago as one measurement may last, so what comes half of this late does not find itself forgotten."""
 
 LOG_LANES = 4
 """Threads that follow logs: DuckDB lets others work while it reads, and a backlog of one log must not stop all."""
@@ -107,7 +112,7 @@ class Application:
         self._opened.callback(self._flows.close)
         self.flow_desk = FlowDesk(self._catalog, self._flows, self._clock)
         self._desk = Desk(self._intake, self.flow_desk)
-        self._known = Known(self._catalog, self._clock)
+        self._interests = Interests(self._catalog, self._clock)
         self.services = Services(
             catalog=self._catalog,
             store=self._store,
@@ -116,7 +121,7 @@ class Application:
             clock=self._clock,
             health=self,
             desk=self._desk,
-            known=self._known,
+            interests=self._interests,
             flows=self._flows,
             reattribution=Reattribution(
                 self.flow_desk, catalog=self._catalog, flows=self._flows, usage=self._store, intake=self._intake,
@@ -161,6 +166,7 @@ class Application:
             Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
             Job("compact flows", "upkeep", COMPACT_EVERY_S, self.flow_desk.compact),
             Job("give back memory", "upkeep", GIVE_BACK_EVERY_S, give_back),
+            Job("forget counters", "upkeep", FORGET_EVERY_S, self._forget_counters),
         ]
         return [*table, *self._log_jobs()]
 
@@ -174,7 +180,7 @@ class Application:
     def _surround(self, sink: Sink, name: str) -> Surroundings:
         folder = self.settings.data / "collectors" / name
         folder.mkdir(parents=True, exist_ok=True)
-        return Surroundings(sink, self._clock, folder, self._known.of)
+        return Surroundings(sink, self._clock, folder, self._interests.of)
 
     def _log_jobs(self) -> list[Job]:
         """Following the logs that the settings name, a few at a time."""
@@ -210,6 +216,9 @@ class Application:
                 self._store.retain(tier_s, self._now_s() - days * 86400)
         if settings.retention_days_flows is not None:
             self.flow_desk.retain(self._now_s() - settings.retention_days_flows * 86400)
+
+    def _forget_counters(self) -> None:
+        self._journal.forget_counters((self._now_s() - COUNTERS_KEPT_S) * 1_000_000)
 
     def _now_s(self) -> int:
         return self._clock.now_us() // 1_000_000

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import structlog
 
-from weighbridge.domain.errors import BusyError, LateError, StorageError
 from weighbridge.sources import COLLECTORS
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ LONGEST_WAIT_S: Final = 60.0
 """Between a collector's fall and its next start: an address that is taken may be free in a minute."""
 STEADY_S: Final = 30.0
 """A collector that ran so long stands on its feet: it is in no trouble, and after its next fall the waits begin anew."""
-LATE_WAIT_S: Final = 1.0
-"""Between attempts to learn whether something was kept, where the queue is full or the disk at fault."""
 STOP_S: Final = 10.0
 """How long a stop waits for a collector; they need a second or two."""
 
@@ -119,25 +116,12 @@ def make_collector(name: str, tables: tuple[Any, ...], surroundings: Surrounding
 def numbered(take: Callable[[Collected, str], object]) -> Sink:
     """A sink that hands on what it gets under an id of its own: this process's, and a number.
 
-    Collectors that try again do so with more, so what is not known to be kept is asked for until it is known: the sink
-    raises only where nothing was kept.
+    A collector that tries again may do so with more, so `take` must be certain of what was not kept.
     """
     process = uuid4()
     numbers = count(1)
 
     def sink(collected: Collected) -> None:
-        name = f"{process}/{next(numbers)}"
-        is_late = False
-        while True:
-            try:
-                take(collected, name)
-            except LateError:
-                is_late = True
-            except (BusyError, StorageError):
-                if not is_late:
-                    raise
-                time.sleep(LATE_WAIT_S)
-            else:
-                return
+        take(collected, f"{process}/{next(numbers)}")
 
     return sink

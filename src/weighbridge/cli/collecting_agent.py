@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = {
     "host": "--server sv_1",
+    "openvpn": "--instance d290f1ee-6c54-4b01-90e6-d701748f0851 --status /run/openvpn-server/status-server.log",
+    "wireguard": "--instance d290f1ee-6c54-4b01-90e6-d701748f0851 --interface wg0",
 }
 """What an example says behind `weighbridge collect NAME`, where a source needs something."""
 MIB = 1024 * 1024

@@ -10,7 +10,6 @@
     ├── NotPermittedError      the key lacks a scope: 403
     ├── NotAuthenticatedError  no valid key: 401
     ├── BusyError              back-pressure: try again later: 503
-    │   └── LateError              no answer in time
     └── StorageError           the disk or a store is at fault, never the caller
         ├── FolderInUseError       another process holds the data folder
         ├── FolderNotWritableError
@@ -69,10 +68,6 @@ class BusyError(WeighbridgeError):
     def __init__(self, detail: str, *, retry_after_s: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
-
-
-class LateError(BusyError):
-    """No answer came in time: whether it was kept is not known. Tried again under the same id it counts once."""
 
 
 class StorageError(WeighbridgeError):

@@ -10,7 +10,7 @@ from weighbridge.http.metrics import Metrics
 if TYPE_CHECKING:
     from weighbridge.metering.desk import Desk
     from weighbridge.metering.flows.corrections import Reattribution
-    from weighbridge.metering.flows.known import Known
+    from weighbridge.metering.flows.interests import Interests
     from weighbridge.metering.intake import Intake
     from weighbridge.ports import Catalog, Clock, FlowStore, Journal, UsageStore
 
@@ -32,7 +32,7 @@ class AlwaysReady:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The running parts, as handlers see them. `desk` and `known` are for agents; None where nobody asks for them."""
+    """The running parts, as handlers see them. The last four are None where nobody asks for them."""
 
     catalog: Catalog
     store: UsageStore
@@ -42,6 +42,6 @@ class Services:
     health: Health = field(default_factory=AlwaysReady)
     metrics: Metrics = field(default_factory=Metrics)
     desk: Desk | None = None
-    known: Known | None = None
+    interests: Interests | None = None
     flows: FlowStore | None = None
     reattribution: Reattribution | None = None

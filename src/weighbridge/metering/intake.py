@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from typing import TYPE_CHECKING, TypeAlias
 
-from weighbridge.domain.errors import BusyError, LateError
+from weighbridge.domain.errors import BusyError
 from weighbridge.metering.accept import Batch, Job, gather, keep
 from weighbridge.metering.gathering import Gathered, GatheredJob
 from weighbridge.metering.messages import MessageJob
@@ -73,7 +73,7 @@ class Intake:
     def take(self, batch: Batch | Message | Gathered, timeout_s: float | None = ANSWER_S) -> Receipt:
         """Submits and waits, for collectors with a thread of their own. Raises what `submit` and the journal raise.
 
-        BusyError: too much waits; nothing was kept. LateError: no answer came in time, so nobody knows; never without one.
+        BusyError: too much waits, or no answer came in time; with no `timeout_s` it means that nothing was kept.
         """
         answered = threading.Event()
         answers: list[Receipt | Exception] = []
@@ -85,7 +85,7 @@ class Intake:
         self.submit(batch, done)
         if not answered.wait(timeout_s):
             msg = f"no answer from the journal within {timeout_s} s"
-            raise LateError(msg)
+            raise BusyError(msg)
         if isinstance(answers[0], Exception):
             raise answers[0]
         return answers[0]

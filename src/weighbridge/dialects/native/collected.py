@@ -49,7 +49,7 @@ def post_collected(call: Call) -> Answer:
 def get_interest(call: Call) -> Answer:
     """Which addresses, MACs and VLANs the key reaches."""
     must_know(call, ())
-    interest = _there(call.services.known).of(Sender(call.who.organization, call.who.project))
+    interest = _there(call.services.interests).of(Sender(call.who.organization, call.who.project))
     return Answer(200, write_interest(interest), headers=(("Cache-Control", "no-store"),))
 
 

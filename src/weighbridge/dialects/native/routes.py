@@ -122,8 +122,8 @@ HEALTH_ROUTES: tuple[Route, ...] = (
 
 def native_dialect(extra_routes: tuple[Route, ...] = ()) -> Dialect:
     """Our own dialect with `extra_routes`: those of sources and of the web pages, which only app/build.py knows."""
-    own = (*HEALTH_ROUTES, *ASKING_ROUTES, *FLOW_ROUTES, *CATALOG_ROUTES, *KEY_ROUTES, *WRITE_TOKEN_ROUTES)
-    routes = (*own, *COLLECTED_ROUTES, *extra_routes)
+    ours = (*HEALTH_ROUTES, *ASKING_ROUTES, *FLOW_ROUTES, *CATALOG_ROUTES, *KEY_ROUTES, *WRITE_TOKEN_ROUTES)
+    routes = (*ours, *COLLECTED_ROUTES, *extra_routes)
     return Dialect(name="native", prefixes=("/",), routes=routes, refuse=refuse)
 
 

@@ -43,7 +43,7 @@ def interest_of(view: CatalogView, now_s: int, sender: Sender = EVERYBODY) -> In
     return Interest(tuple(prefixes), tuple(macs), tuple(vlans), tuple(networks))
 
 
-class Known:
+class Interests:
     """The interest of each sender, kept until the catalog changes. From any thread."""
 
     def __init__(self, catalog: Catalog, clock: Clock) -> None:
