@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import socket
 import subprocess
 from collections import Counter
 from ipaddress import ip_address
@@ -14,16 +13,11 @@ import pytest
 
 from support.network import PATH, Metered, wait_until
 from support.pcap import make_capture
+from support.udp import free_udp_port, wait_for_udp
 
 SERVERS = ("198.51.100.1", "198.51.100.2", "198.51.100.77", "2001:db8:1::1", "2001:db8:1::2")
 REMOTES = tuple(f"203.0.113.{last}" for last in range(1, 40)) + tuple(f"2001:db8:ffff::{last}" for last in range(1, 20))
 PACKETS = 24_000
-
-
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Nfcapd:
@@ -87,7 +81,7 @@ def metered(tmp_path_factory):
     folder = tmp_path_factory.mktemp("metered") / "data"
     with Metered(folder, f'[sources.netflow]\nlisten = "127.0.0.1:{port}"\n') as server:
         server.declare({f"sv_{at}": [address] for at, address in enumerate(SERVERS)})
-        server.wait_for_udp(port)
+        wait_for_udp(port)
         yield server, port, Counter()
 
 
@@ -103,7 +97,7 @@ def test_each_server_has_the_bytes_of_the_capture_and_of_nfdump(tmp_path, captur
     }
     other = free_udp_port()
     with Nfcapd(tmp_path, other) as referee:
-        server.wait_for_udp(other)
+        wait_for_udp(other)
         softflowd(tmp_path, pcap, version, own, other, more=more)
         wait_until(lambda: moved(server) == expected, 15)
         assert moved(server) == expected

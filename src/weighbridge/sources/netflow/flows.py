@@ -121,13 +121,14 @@ def read_flows(layout: Layout, records: np.ndarray, moments: Callable[[], Moment
     src4, dst4 = (_address4(records, names, name) for name in ("src4", "dst4"))
     src6, dst6 = (_address6(records, names, name) for name in ("src6", "dst6"))
     start_us, end_us = _times(records, names, moments)
+    src_vlan, dst_vlan = _apart(chosen("src_vlan"), chosen("dst_vlan"))
     return Flows(
         np.zeros(len(records), np.int64) if octets is None else octets,
         np.zeros(len(records), np.int64) if packets is None else packets,
         src4, dst4, src6, dst6, _is_six(src4, (src6, dst6), number("ip_version")), start_us, end_us, told,
         chosen("sampler"), number("port_in"), number("port_out"), number("direction"),
         _unsigned(chosen("src_mac"), np.uint64), _unsigned(chosen("dst_mac"), np.uint64),
-        _unsigned(chosen("src_vlan"), np.uint16), _unsigned(chosen("dst_vlan"), np.uint16),
+        _unsigned(src_vlan, np.uint16), _unsigned(dst_vlan, np.uint16),
         chosen("reverse_octets"), chosen("reverse_packets"),
     )
 
@@ -198,6 +199,14 @@ def _first(records: np.ndarray, names: list[str]) -> np.ndarray | None:
 
 def _unsigned(column: np.ndarray | None, kind: type[np.unsignedinteger]) -> np.ndarray | None:
     return None if column is None or not column.any() else column.astype(kind)  # a column of zeros tells nothing
+
+
+def _apart(src: np.ndarray | None, dst: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """VLANs where they tell the ends apart: within one VLAN both ends are in it, and nobody knows which is the customer."""
+    if src is None or dst is None:
+        return src, dst
+    differ = src != dst
+    return src * differ, dst * differ
 
 
 def _address4(records: np.ndarray, names: frozenset[str], name: str) -> np.ndarray | None:
