@@ -34,6 +34,21 @@ def block(datagrams, sources=None, received_us=RECEIVED_US):
     return Datagrams(octets, starts, lengths, sources or [ROUTER] * len(datagrams), received_us)
 
 
+def write_capture(datagrams):
+    """Datagrams as a file of them."""
+    return b"".join(struct.pack(">H", len(each)) + each for each in datagrams)
+
+
+def read_capture(path):
+    """The datagrams of such a file."""
+    content, at, found = path.read_bytes(), 0, []
+    while at < len(content):
+        end = at + 2 + struct.unpack_from(">H", content, at)[0]
+        found.append(content[at + 2 : end])
+        at = end
+    return found
+
+
 # Making them
 
 

@@ -167,14 +167,14 @@ class Decoder:
             steps = _steps(stream.key.version, portion, heads, datagrams)
             is_told = not restarted and not portion.untold[datagrams].any()
             if is_told and stream.expected in (None, sequence[0]) and _is_gapless(sequence, steps):
-                stream.counted = int(steps[-1])
+                stream.steps = _ways(stream, portion, int(datagrams[-1]), int(steps[-1]))
                 stream.expected = int(sequence[-1] + steps[-1]) % NUMBERS
                 continue
             for number, datagram in enumerate(datagrams.tolist()):
                 if datagram in restarted:
                     stream.expected = None
-                step = int(steps[number])
-                what, many = follow(stream, int(sequence[number]), (step, step + int(portion.templates[datagram])))
+                ways = _ways(stream, portion, datagram, int(steps[number]))
+                what, many = follow(stream, int(sequence[number]), ways)
                 if what == "restarts":
                     self._doubt(stream)
                 elif what:
@@ -194,8 +194,8 @@ class Decoder:
         self._data(portion, np.flatnonzero(waiting))
 
     def _take_control(self, portion: Portion, row: int, waiting: np.ndarray) -> None:
-        datagram, set_id = int(portion.sets.datagram[row]), int(portion.sets.id[row])
-        place = int(portion.place[datagram])
+        set_id = int(portion.sets.id[row])
+        place = int(portion.place[portion.sets.datagram[row]])
         stream = portion.streams[place]
         exporter, version, _ = stream.key
         if set_id not in TEMPLATE_SETS[version]:
@@ -207,7 +207,6 @@ class Decoder:
             if isinstance(each, Fault):
                 self._counts[exporter, each.what] += 1
                 continue
-            portion.templates[datagram] += 1
             for template_id in _meant(stream, set_id, each.id):
                 if is_first and stream.templates.get(template_id) != each.template:
                     is_first = False
@@ -293,7 +292,9 @@ class Decoder:
         return groups, options
 
     def _read_options(self, portion: Portion, row: int, template: Template) -> News:
-        cut = self._cut(portion, template.layout, np.array([row]), portion.streams[portion.place[portion.sets.datagram[row]]])
+        datagram = portion.sets.datagram[row]
+        cut = self._cut(portion, template.layout, np.array([row]), portion.streams[portion.place[datagram]])
+        portion.options[datagram] += len(cut.records)
         return News(template.layout, cut.records)
 
     def _cut(self, portion: Portion, layout: Layout, rows: np.ndarray, stream: Stream) -> Cut:
@@ -387,6 +388,11 @@ def _steps(version: int, portion: Portion, heads: Heads, datagrams: np.ndarray) 
     if version == V9:
         return np.ones(len(datagrams), np.int64)
     return np.take(heads.records if version == V5 else portion.records, datagrams)
+
+
+def _ways(stream: Stream, portion: Portion, datagram: int, step: int) -> tuple[int, ...]:
+    """By how much a datagram may move its stream's numbers, with what tells of options and without."""
+    return (step, step - int(portion.options[datagram])) if stream.key.version == IPFIX else (step,)
 
 
 def _meant(stream: Stream, set_id: int, template_id: int) -> list[int]:

@@ -28,7 +28,8 @@ _SET_BITS: Final = 17  # set numbers, and V5_SET
 class Portion:
     """Sets to decode, and what their datagrams said, by datagram. `place`: which of `streams`, -1 for none.
 
-    `records`, `templates`: how many of them each datagram held; `untold`: it held more, nobody knows how many.
+    `records`: how many each datagram held, `options`: how many of them told of options; `untold`: it held more, nobody knows
+    how many.
     """
 
     octets: np.ndarray
@@ -40,7 +41,7 @@ class Portion:
     uptime_ms: np.ndarray
     rate: np.ndarray
     records: np.ndarray
-    templates: np.ndarray
+    options: np.ndarray
     untold: np.ndarray
 
 

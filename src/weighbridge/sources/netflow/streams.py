@@ -47,10 +47,10 @@ WHOLE: Final = "domain"
 class Stream:
     """A domain of an exporter.
 
-    `rates`: by kind (PORT, …) and number. `expected`: the next sequence number, None: unknown; `counted`: by how much the
-    last datagram moved it. `uptime_ms` (-1: never told) and `export_us`: what the last datagram said. `doubted`: templates
-    that stood before the exporter (or this collector) restarted and were not told again since. `bytes`: what templates and
-    rates cost, `weighed`: how much of it Streams knows of.
+    `rates`: by kind (PORT, …) and number. `expected`: the next sequence number, None: unknown; `steps`: by how much the last
+    datagram may have moved it. `uptime_ms` (-1: never told) and `export_us`: what the last datagram said. `doubted`:
+    templates that stood before the exporter (or this collector) restarted and were not told again since. `bytes`: what
+    templates and rates cost, `weighed`: how much of it Streams knows of.
     """
 
     key: Key
@@ -58,7 +58,7 @@ class Stream:
     rates: dict[str, dict[int, int]] = field(default_factory=dict)
     boot_us: int | None = None
     expected: int | None = None
-    counted: int = 0
+    steps: tuple[int, ...] = (0,)
     uptime_ms: int = -1
     export_us: int = 0
     doubted: set[int] = field(default_factory=set)
