@@ -9,7 +9,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from support.clock import HandClock
-from weighbridge.collected import Collected
 from weighbridge.domain.errors import BusyError
 from weighbridge.sources.collector import Surroundings
 from weighbridge.sources.host.choice import Link
@@ -19,6 +18,8 @@ from weighbridge.sources.host.settings import HostSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from weighbridge.collected import Collected
 
 
 class Machine:
@@ -177,6 +178,22 @@ def test_a_state_that_is_lost_or_damaged_is_a_first_start(machine, tmp_path):
     machine.count("eth0", 9, 9)
     host.poll()
     assert host.sink.last() == {"eth0": ("sv_1", 9, 9, None, False)}, "the same counter, which goes on"
+
+
+def test_two_machines_that_say_to_be_one_server_are_two_counters(machine, tmp_path):
+    machine.add("eth0", device=True)
+    (machine.root / "etc").mkdir()
+    names = []
+    for number, name in enumerate(["0f7e5b1c9f0b4c4e8e862d9c7b6a5f10\n", "0f7e5b1c9f0b4c4e8e862d9c7b6a5f11\n"]):
+        (machine.root / "etc/machine-id").write_text(name)
+        machine.boot(f"boot-{number}", 900)
+        host = Host(tmp_path, machine)  # with the folder of the other one, as where a disk was copied
+        host.poll()
+        (reading,) = host.sink.taken[-1].readings
+        assert (reading.since_us, reading.is_whole) == (None, False)
+        names.append(reading.counter)
+    assert len(set(names)) == 2
+    assert all(name.startswith("eth0/") and "0f7e" not in name for name in names)
 
 
 def test_a_reboot_is_told_by_the_boot_alone(machine, tmp_path):
