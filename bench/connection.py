@@ -51,6 +51,14 @@ def get(path: str, key: str, organization: str = "") -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\n{me}\r\n".encode()
 
 
+def put(path: str, body: bytes, key: str) -> bytes:
+    """A PUT request with a JSON body."""
+    return (
+        f"PUT {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    ).encode() + body
+
+
 def post_head(path: str, key: str, content_type: str, length: int) -> bytes:
     """The head of a POST request."""
     return (

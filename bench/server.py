@@ -34,6 +34,7 @@ class Server:
 
     folder: Path
     is_noop: bool = False
+    config: Path | None = None  # its settings file
     port: int = field(default_factory=free_port)
     started_s: float = 0.0
     process: subprocess.Popen[bytes] | None = None
@@ -48,6 +49,7 @@ class Server:
         if self.is_noop:
             return [sys.executable, "-m", "bench.noop", str(self.port)]
         command = [sys.executable, "-m", "weighbridge", "serve", "--no-host"]
+        command += ["--config", str(self.config)] if self.config else []
         return [*command, "--data", str(self.folder), "--port", str(self.port)]
 
     def __enter__(self) -> Self:

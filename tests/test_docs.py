@@ -16,6 +16,7 @@ from weighbridge.cli import failures
 from weighbridge.cli.main import COMMANDS
 from weighbridge.cli.reference import PAGES, commands, rewritten
 from weighbridge.measurement import RejectReason
+from weighbridge.metering.gathering import MORE_WORDS, WORDS
 from weighbridge.reporter import settings as middleware
 from weighbridge.reporter.complaints import QUIET_S
 from weighbridge.reporter.post import LONGEST_WAIT_S
@@ -86,6 +87,12 @@ def test_the_examples_of_logs_in_the_settings_are_right() -> None:
 @pytest.mark.parametrize("reason", RejectReason)
 def test_every_reject_code_is_documented(reason: RejectReason) -> None:
     assert f"`{reason.value}`" in (DOCS / "events.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("word", [*WORDS, *MORE_WORDS])
+def test_everything_that_becomes_of_a_reading_is_documented(word: str) -> None:
+    text = (DOCS / "counters-and-flows.md").read_text("utf-8")
+    assert f"`{word}`" in text
 
 
 @pytest.mark.parametrize(

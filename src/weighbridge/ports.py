@@ -185,6 +185,12 @@ class Journal(Protocol):
     def counter(self, key: CounterKey) -> CounterState | None:
         """The newest state of a counter, None if it was never read."""
 
+    def forget_counters(self, before_us: int) -> int:
+        """Forget counters that were read last before an instant, and nobody moved since the call before; how many went.
+
+        So a counter has a whole turn to move in: history that is brought in late rests on states as old as itself.
+        """
+
     def mark(self) -> Mark:
         """The newest position and the totals of everything ever appended."""
 
@@ -244,6 +250,9 @@ class FlowStore(Protocol):
 
         ValueError: the bounds do not lie on slots.
         """
+
+    def slots(self, start_s: int, end_s: int) -> list[int]:
+        """The slots in [start_s, end_s) of which something is kept, ascending. ValueError: bounds off the slots."""
 
     def replace(self, slot: int, sums: Sequence[KeptSums]) -> None:
         """The slot holds these sums, which differ from what it held in fates alone. What it held counts as corrected.

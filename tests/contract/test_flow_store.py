@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from support.flows import DAY_S, NOON, NOON_S, MemoryFlowStore, entries_of, flow, kept_of
 from weighbridge.collected import Fate, FlowFlag
 from weighbridge.domain.errors import ConflictError, StorageError
-from weighbridge.ports import KeptSums
 from weighbridge.storage.flows.store import SqliteFlowStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from weighbridge.ports import FlowStore
+    from weighbridge.ports import FlowStore, KeptSums
 
 ALL = (0, NOON_S + 1000 * DAY_S)
 LATER_S = NOON_S + 400 * DAY_S
@@ -61,7 +60,9 @@ def test_what_is_kept_is_read_by_slot_exporter_and_reach(store):
 def test_slots_come_in_order(store):
     slots = [NOON + 300, NOON - 500, NOON, NOON + 1]
     store.keep("a", b"1", [kept_of(*(flow("192.0.2.10", 1, slot=slot) for slot in slots))])
-    assert [int(pile.rows["slot"][0]) for pile in store.read(*ALL)] == sorted(slots)
+    assert [int(pile.rows["slot"][0]) for pile in store.read(*ALL)] == store.slots(*ALL) == sorted(slots)
+    assert store.slots(NOON_S, NOON_S + 300) == [NOON]
+    assert store.slots(NOON_S + 600, NOON_S + 600) == []
 
 
 def test_the_same_id_again_changes_nothing(store):
@@ -177,12 +178,15 @@ def test_sums_stay_exact_beyond_64_bits(store):
 def test_bounds_off_the_slots_are_a_defect_of_the_caller(store, bounds):
     with pytest.raises(ValueError, match="slots"):
         list(store.read(*bounds))
+    with pytest.raises(ValueError, match="slots"):
+        store.slots(*bounds)
 
 
 CALLS: dict[str, Callable[[FlowStore], object]] = {
     "keep": lambda store: store.keep("a", b"1", []),
     "withdraw": lambda store: store.withdraw("a"),
     "read": lambda store: list(store.read(0, 300)),
+    "slots": lambda store: store.slots(0, 300),
     "replace": lambda store: store.replace(NOON, []),
     "compact": lambda store: store.compact(LATER_S),
     "retain": lambda store: store.retain(LATER_S),

@@ -37,6 +37,7 @@ INSTRUMENTED = ("weighbridge", "yaml")
 
 def main(arguments: list[str]) -> int:
     """The exit code: 0 if nothing broke."""
+    sys.path.append(str(Path(__file__).parent.parent))  # what seeds are made with: tests/support
     asked = _parse(arguments)
     if asked.corpus is not None:
         _run_atheris(asked)

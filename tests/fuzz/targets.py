@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import cramjam
 import numpy as np
+import snmp_targets
 from backports import zstd
 from collected_targets import COLLECTED, INTEREST, collected, interest
 from google.protobuf import json_format
@@ -16,6 +17,8 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from support import sflow as sflow_wire
+from weighbridge.datagrams.block import Datagrams
 from weighbridge.dialects.apitally.token import Rest, read_place, read_token, write_place, write_token
 from weighbridge.dialects.latitude.routes import DIALECT as LATITUDE
 from weighbridge.dialects.native.catalog_yaml import read_yaml
@@ -26,7 +29,7 @@ from weighbridge.http.body import decode_body
 from weighbridge.http.failures import TooLargeError, UnreadableBodyError, WrongContentTypeError
 from weighbridge.http.paths import RouteTable
 from weighbridge.http.query import MAX_PARAMETERS, parse_query
-from weighbridge.measurement import MAX_AMOUNT, MEASUREMENT
+from weighbridge.measurement import MAX_AMOUNT, MAX_NAME, MEASUREMENT
 from weighbridge.metering.subjects import UNFIT
 from weighbridge.sources.events.decode import (
     CONTENT_TYPES,
@@ -49,6 +52,7 @@ from weighbridge.sources.otlp.series import figures_of
 from weighbridge.sources.remote_write import decode as remote_write
 from weighbridge.sources.remote_write.mapping import make_rules, map_series
 from weighbridge.sources.remote_write.settings import RemoteWriteSettings
+from weighbridge.sources.sflow.decode import Decoder as SflowDecoder
 from weighbridge.storage.journal import codec
 
 if TYPE_CHECKING:
@@ -70,6 +74,17 @@ NET_DEV = b"""Inter-|   Receive                                                |
     lo: 1 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0
 eth0:1: 18446744073709551615 2 0 0 0 0 0 0 3 4 0 0 0 0 0 0
 """
+_SFLOW_PACKET = sflow_wire.header_record(sflow_wire.frame(sflow_wire.ip("198.51.100.1", "203.0.113.2", 777), vlans=(5,)))
+SFLOW_SOUND = sflow_wire.datagram(sflow_wire.flow_sample(_SFLOW_PACKET), agent="192.0.2.8")
+SFLOW_DATAGRAMS = (
+    sflow_wire.datagram(
+        sflow_wire.flow_sample(_SFLOW_PACKET, sflow_wire.switch_record(5, 6), expanded=True),
+        sflow_wire.counter_sample(sflow_wire.interface_record(1, 2, 3), sflow_wire.name_record("swp1")),
+    ),
+    sflow_wire.datagram(
+        sflow_wire.flow_sample(sflow_wire.ip_record("2001:db8::1", "2001:db8::2", 99)), agent="2001:db8::9"
+    ),
+)
 HUB_SYNC = (
     b'{"timestamp":1765728000.25,"instance_uuid":"0f7e5b1c-9f0b-4c4e-8e86-2d9c7b6a5f10","message_uuid":'
     b'"6f3d3f0e-52a5-4e0e-9a53-0e4b7a0c1d22","requests":[{"consumer":"a\\ud83d","method":"get","path":"/x","status_code":null,'
@@ -403,6 +418,23 @@ LOG_LINES = (
     b"\x05#Version: 1.0\n2025-11-29\t10:00:12\t192.0.2.1\t5\t/items/%2520\tGET\n",
     b'\x06{"t":"2025-11-29T10:00:00Z","u":"a","r":"GET / HTTP/1.1","s":5}\n{"t":"2025-11-29T10:00:00Z","u":"a","r":"-","s":}',
 )
+def sflow(data: bytes) -> None:
+    """Whatever a datagram holds, the one behind it is read, and no packet says more than the words that it stands in."""
+    whole = data + b"\xff" * (-len(data) % 4)
+    octets = np.frombuffer(whole + SFLOW_SOUND, dtype=np.uint8)
+    starts, lengths = np.array([0, len(whole)]), np.array([len(data), len(SFLOW_SOUND)])
+    block = Datagrams(octets, starts, lengths, ["192.0.2.7"] * 2, POSITION)
+    decoded = SflowDecoder().decode(block)
+    packets = sum(len(each.octets) for each in decoded.flows)
+    assert 1 <= packets <= 1 + len(data) // 8, packets
+    for each in decoded.flows:
+        assert each.octets.min() >= 0
+        assert np.min(each.rate) >= 0
+    assert any(777 in each.octets for each in decoded.flows), "its neighbour is lost"
+    for reading in decoded.readings:
+        assert len(reading.thing.name) <= MAX_NAME
+
+
 TARGETS: Mapping[str, Target] = {
     "events": Target(events, (b"\0" + EVENT, b"\1[" + EVENT + b"]", b"\2" + EVENT + b"\n" + EVENT, b"\3[]", b"\3{}")),
     "hub_sync": Target(hub_sync, (HUB_SYNC, HUB_SYNC.replace(b"null", b"200"))),
@@ -424,5 +456,7 @@ TARGETS: Mapping[str, Target] = {
     "otlp_json": Target(otlp_json, (OTLP_JSON, b'{"resourceMetrics":[]}')),
     "otlp_protobuf": Target(otlp_protobuf, (OTLP_PROTOBUF, OTLP_PROTOBUF * 2, b"\x0a\x00")),
     "otlp_logs": Target(otlp_logs, (b"\0" + OTLP_LOGS, b"\0" + OTLP_LOGS * 2, b"\1" + OTLP_LOGS_JSON)),
+    "sflow": Target(sflow, SFLOW_DATAGRAMS),
+    "snmp": Target(snmp_targets.snmp, snmp_targets.SEEDS),
 }
 """Everything that is fuzzed, by the name that the command knows it by."""

@@ -97,7 +97,8 @@ def enter(network: Network, case: Case) -> None:
     """The case stands in the catalog."""
     network.view.projects["proj_b"] = Project("proj_b", "proj-b", "org_acme")
     for server in SERVERS:
-        placements = [Placement(from_s, home[1], "brazil") for home, from_s in zip(HOMES[1:], case.moves_s[server], strict=False)]
+        moves = zip(case.moves_s[server], HOMES[1:], strict=False)
+        placements = [Placement(from_s, project, "brazil") for from_s, (_, project) in moves]
         network.attribute(server, *(
             Attribution(from_s, interfaces=() if facing is None else (Port(PORT.device, PORT.name, facing),))
             for from_s, facing in case.attributions[server]
@@ -192,7 +193,8 @@ def test_every_byte_of_a_counter_is_with_whom_had_the_port_or_unattributed(case:
 @pytest.mark.parametrize("amount", [2**62, 2**63 + 12_345, 2**64 - 1])
 @pytest.mark.parametrize("border", [None, 10, 15])
 def test_amounts_beyond_a_column_are_divided_to_the_byte(tmp_path: Path, amount: int, border: int | None) -> None:
-    case = Case(Sender(None), {"sv_0": [(0, "network")], "sv_1": [], "sv_2": []}, dict.fromkeys(SERVERS), dict.fromkeys(SERVERS, []))
+    attributions: dict[str, list[tuple[int, str | None]]] = {"sv_0": [(0, "network")], "sv_1": [], "sv_2": []}
+    case = Case(Sender(None), attributions, dict.fromkeys(SERVERS), {server: [] for server in SERVERS})
     if border is not None:
         case.attributions |= {"sv_0": [(0, "network"), (at_s(border), None)], "sv_1": [(at_s(border), "server")]}
     readings = [CounterReading(thing=PORT, at_us=at_s(minutes) * US + 7, bytes_in=total, bytes_out=0)

@@ -7,6 +7,8 @@ import shutil
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "test_host_interfaces.py": ("ip", "sysctl"),
+    "test_sflow_pmacctd.py": ("pmacctd", "sfacctd", "pmacct"),
+    "test_snmpd.py": ("ip", "snmpd"),
 }
 """Test file → the commands that it runs. `dev.py test` leaves a file out where one is missing, and says so."""
 

@@ -87,6 +87,7 @@ class Referee:
         self.document = company.document
         self.rows: dict[Series, dict[int, Sums]] = {}
         self.alive: dict[Series, set[int]] = {}  # slots in which somebody looked
+        self.guessed: dict[Series, set[int]] = {}  # slots of which a part was spread over a gap
         self.polled: set[Series] = set()
         self.known: dict[tuple[str, str, str], Any] = {}
         self.counters: dict[tuple[Any, ...], Counter] = {}
@@ -188,6 +189,7 @@ class Referee:
                     row[place] = (row[place] or 0) + part
         slots = sorted(parts)
         alive.update(slots if looked else [slots[0], slots[-1]])  # law 12: within a counter's gap nobody looked
+        self.guessed.setdefault(series, set()).update([] if looked else slots[1:-1])
 
     def _hear_reading(
         self, verdicts: Verdicts, index: int, event: dict[str, Any], series: Series, times: tuple[int, int]

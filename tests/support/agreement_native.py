@@ -36,7 +36,10 @@ class Native(Draw):
         filters = {"organization": key, **filters}
         data = self._rows(windows(start_s, end_s, window, zone), zone, group_by, filters)
         slots = self.slots(start_s, end_s, SLOT_S)
+        cells = self.referee.cells(start_s, end_s, **filters)
+        estimated = any(at_s in self.referee.guessed.get(series, ()) for series, _, at_s, _ in cells)
         meta = self._meta(start_s, end_s, zone) | {"window": window, "coverage": self._coverage(slots, filters)}
+        meta["estimated"] = estimated
         return Question("/api/v1/usage", query, 200, {"meta": meta, "data": data}, key)
 
     def _filters(self, key: str | None) -> dict[str, Any]:

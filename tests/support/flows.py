@@ -133,6 +133,9 @@ class MemoryFlowStore:
         for (_, *pile), rows in sorted(piles.items(), key=lambda item: item[0][0]):
             yield KeptSums(*pile, np.concatenate(rows))  # equal rows stand beside each other: they add up
 
+    def slots(self, start_s: int, end_s: int) -> list[int]:
+        return sorted({int(pile.rows["slot"][0]) for pile in self.read(start_s, end_s)})
+
     def replace(self, slot: int, sums: Sequence[KeptSums]) -> None:
         self._must_be_open()
         held = [each for _, each in self._rows if each.rows[0]["slot"] == slot]

@@ -23,6 +23,7 @@ from weighbridge.http.jwt import JwtSettings
 from weighbridge.http.metrics import IntakeCounts, SourceCounts
 from weighbridge.http.server import HttpSettings, make_app
 from weighbridge.http.services import Services
+from weighbridge.measurement import MAX_DURATION_S
 from weighbridge.metering.desk import Desk
 from weighbridge.metering.flows.corrections import Reattribution
 from weighbridge.metering.flows.desk import FlowDesk
@@ -62,6 +63,10 @@ TRIM_EVERY_S = 5.0
 COMPACT_EVERY_S = 30.0
 RETAIN_EVERY_S = 3600.0
 GIVE_BACK_EVERY_S = 60.0
+FORGET_EVERY_S = 86_400.0
+COUNTERS_KEPT_S = 2 * MAX_DURATION_S
+"""How long a counter that is not read any more is remembered. Counters that count whole since they began are refused when
+that is as long ago as one measurement may last, so what comes half of this late does not find itself forgotten."""
 
 LOG_LANES = 4
 """Threads that follow logs: DuckDB lets others work while it reads, and a backlog of one log must not stop all."""
@@ -161,6 +166,7 @@ class Application:
             Job("retain", "upkeep", RETAIN_EVERY_S, self._retain),
             Job("compact flows", "upkeep", COMPACT_EVERY_S, self.flow_desk.compact),
             Job("give back memory", "upkeep", GIVE_BACK_EVERY_S, give_back),
+            Job("forget counters", "upkeep", FORGET_EVERY_S, self._forget_counters),
         ]
         return [*table, *self._log_jobs()]
 
@@ -210,6 +216,9 @@ class Application:
                 self._store.retain(tier_s, self._now_s() - days * 86400)
         if settings.retention_days_flows is not None:
             self.flow_desk.retain(self._now_s() - settings.retention_days_flows * 86400)
+
+    def _forget_counters(self) -> None:
+        self._journal.forget_counters((self._now_s() - COUNTERS_KEPT_S) * 1_000_000)
 
     def _now_s(self) -> int:
         return self._clock.now_us() // 1_000_000

@@ -29,8 +29,8 @@ MIDDLEWARE_VARIABLES = ("WEIGHBRIDGE_APP", "WEIGHBRIDGE_ENVIRONMENT")
 CONFIG_VARIABLE = "WEIGHBRIDGE_CONFIG"
 HIDDEN = "****"
 """What stands where a secret would."""
-MAX_FILE_BYTES = 1024 * 1024
-"""Largest weighbridge.toml or secret file: more is a mistake, not a setting."""
+MAX_FILE_BYTES = 4 * 1024 * 1024
+"""Largest weighbridge.toml or secret file, room for MAX_TABLES devices: more is a mistake, not a setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-MAX_TABLES = 1_000
-"""Tables of one source: a log or a device each; more belongs on several machines."""
+MAX_TABLES = 10_000
+"""Tables of one source: a log or a device each, read in 80 µs; more belongs on several machines."""
 
 Tables = dict[str, tuple[Any, ...]]
 """By source, in the order of the file."""

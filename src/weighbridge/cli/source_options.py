@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +30,18 @@ def source_options(name: str) -> list[click.Option]:
 
     Help is the field's description (msgspec.Meta). TypeError: the settings of the source are no struct; a defect.
     """
-    reader = reader_of(name)
-    shape = shapes.type_info(reader) if isinstance(reader, type) else None
+    shape = shapes.type_info(_made_by(reader_of(name)))
     if not isinstance(shape, shapes.StructType):
         raise TypeError(f"the settings of {name} are read by no msgspec struct")
     options = [_option(field) for field in shape.fields]
     return [option for option in options if option is not None]
+
+
+def _made_by(reader: Any) -> Any:  # noqa: ANN401  any source's class, or its own reader
+    """The settings class that a reader is, or that it says it returns."""
+    if isinstance(reader, type):
+        return reader
+    return getattr(import_module(reader.__module__), reader.__annotations__["return"], None)
 
 
 def tables_of(name: str, given: Mapping[str, Any], config: Path | None) -> tuple[Any, ...]:

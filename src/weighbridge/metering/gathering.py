@@ -28,7 +28,7 @@ from weighbridge.metering.things import name_of, owner_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from weighbridge.collected import CounterReading
+    from weighbridge.collected import CounterReading, Thing
     from weighbridge.domain.counters import Advance
     from weighbridge.metering.messages import Kept
     from weighbridge.metering.subjects import Sender
@@ -72,12 +72,20 @@ class Gathered:
     id: str | None = None
 
 
-class GatheredReceipt(Receipt, frozen=True):
-    """What became of it. `is_known`: all of it was kept before, and nothing now.
+WORDS = (
+    "readings", "duplicate", "out_of_order", "conflict", "absent", "invalid", "in_future", "elsewhere", "too_many", "too_long",
+)
+"""What becomes of a reading, one of these; the first: it was taken."""
+MORE_WORDS = (
+    "first", "reset", "wrap", "width_changed", "unattributed", "unattributed_bytes_in", "unattributed_bytes_out",
+)
+"""What may be told beside of one that was taken."""
 
-    `counts` by (device, what): of each reading one of readings (taken), duplicate, out_of_order, conflict, absent, invalid,
-    in_future, elsewhere, too_many, too_long; of those taken also first, reset, wrap, width_changed, and unattributed, with
-    unattributed_bytes_in and unattributed_bytes_out.
+
+class GatheredReceipt(Receipt, frozen=True):
+    """What became of it. `counts` is by (device, one of WORDS or MORE_WORDS).
+
+    `is_known`: all of it was kept before, and nothing now.
     """
 
     counts: Mapping[tuple[str, str], int] = {}
@@ -162,9 +170,9 @@ def _take_reading(taking: _Taking, reading: CounterReading) -> str:
     if fault is not None:
         return fault
     source, owner, name = taking.job.gathered.source, owner_of(taking.job.gathered.sender), name_of(reading.thing)
-    key = (owner, name, source, reading.counter)
-    if _is_read_elsewhere(taking, key):
+    if _is_read_elsewhere(taking, reading.thing, owner, source):
         return "elsewhere"
+    key = (owner, name, source, reading.counter)
     state = taking.state(key)
     if state is None and not taking.things.admit_new(owner, taking.now_us):
         return "too_many"
@@ -182,12 +190,13 @@ def _take_reading(taking: _Taking, reading: CounterReading) -> str:
     return "readings"
 
 
-def _is_read_elsewhere(taking: _Taking, key: CounterKey) -> bool:
-    """Whether a source that is preferred to this one reads the same counter: this server itself, or the same sender."""
-    owner, name, source, counter = key
+def _is_read_elsewhere(taking: _Taking, thing: Thing, owner: str, source: str) -> bool:
+    """Whether a source that is preferred to this one reads the same port: this server itself, or the same sender."""
     preferred = PREFERRED.get(source)
     return preferred is not None and any(
-        taking.state((reader, name, preferred, counter)) is not None for reader in {owner, ""}
+        taking.state((reader, name_of(name), preferred, "")) is not None  # the first counter of a port has no name
+        for name in taking.things.known_as(thing)
+        for reader in {owner, ""}
     )
 
 

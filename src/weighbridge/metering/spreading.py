@@ -95,7 +95,7 @@ def _crossing_rows(measurements: np.ndarray, counts: np.ndarray) -> np.ndarray:
     rows["flags"][inside & counter | throughout] = SlotFlag.ESTIMATED
     fast, unit_us = _fitting(measurements)
     for name in _AMOUNTS:
-        parts = slot_parts(measurements, counts, name, place, unit_us)
+        parts = _parts(measurements, counts, name, place, unit_us)
         for at in np.flatnonzero(~fast & (measurements[name] != UNKNOWN)).tolist():
             parts[begins[at] : begins[at] + counts[at]] = _exact_parts(measurements[at], name)
         parts[np.repeat(measurements[name] == UNKNOWN, counts)] = UNKNOWN
@@ -115,18 +115,15 @@ def _exact_parts(measurement: np.void, name: str) -> list[int]:
     return [part for _, part in spread(int(measurement[name]), int(measurement["start_us"]), int(measurement["end_us"]))]
 
 
-def slot_parts(
-    measurements: np.ndarray, counts: np.ndarray, name: str, place: np.ndarray, unit_us: np.ndarray | int
+def _parts(
+    measurements: np.ndarray, counts: np.ndarray, name: str, place: np.ndarray, unit_us: np.ndarray
 ) -> np.ndarray:
-    """One amount's part in each slot of measurements that touch `counts` of them, two or more; `place` 0 is the first.
-
-    Slots of a measurement are three runs of equal length: head, middle, tail.
-    """
+    """One amount's part in each row. Slots of a measurement are three runs of equal length: head, middle, tail."""
     start_us, end_us = measurements["start_us"], measurements["end_us"]
-    total: np.ndarray = (end_us - start_us) // unit_us
+    total = (end_us - start_us) // unit_us
     head = (SLOT_US - start_us % SLOT_US) // unit_us
     tail = ((end_us - 1) % SLOT_US + 1) // unit_us
-    middle = np.asarray(SLOT_US // unit_us)
+    middle = SLOT_US // unit_us
     runs = ((head, np.ones_like(counts)), (middle, counts - 2), (tail, np.ones_like(counts)))
     amount = measurements[name]
     quotients, remainders = zip(*(_share(amount, length, total) for length, _ in runs), strict=True)

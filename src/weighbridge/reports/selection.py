@@ -263,7 +263,7 @@ def select(
 
 def _billed(view: CatalogView, thing: _Thing, via: str | None) -> Iterator[tuple[int, int]]:
     """The stretches of the thing in which what sees it `via` is billed: by its attributions, its own before the first."""
-    attributions = _attributions(view, thing)
+    attributions = _attributions(view, thing.kind, thing.object)
     borders_s = [BEGINNING_S, *(attribution.from_s for attribution in attributions), END_S]
     billed = [Metering.HOST, *(attribution.billed for attribution in attributions)]
     for by, run in groupby(zip(billed, pairwise(borders_s), strict=True), key=itemgetter(0)):
@@ -273,10 +273,16 @@ def _billed(view: CatalogView, thing: _Thing, via: str | None) -> Iterator[tuple
             yield from_s, until_s
 
 
-def _attributions(view: CatalogView, thing: _Thing) -> tuple[Attribution, ...]:
-    if thing.kind is Kind.SERVER:
-        return view.servers[thing.object].attributions
-    vpn, _, peer = thing.object.partition("/")
+def billed_at(view: CatalogView, kind: Kind, name: str, at_s: int) -> Metering:
+    """Whose figures of a server, VPN instance or peer are billed at an instant."""
+    declared = [each.billed for each in _attributions(view, kind, name) if each.from_s <= at_s]
+    return declared[-1] if declared else Metering.HOST
+
+
+def _attributions(view: CatalogView, kind: Kind, name: str) -> tuple[Attribution, ...]:
+    if kind is Kind.SERVER:
+        return view.servers[name].attributions
+    vpn, _, peer = name.partition("/")
     return view.peers[vpn, peer].attributions if peer else view.vpns[vpn].attributions
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import OutOfRangeError
 from weighbridge.domain.units import DAY_S
+from weighbridge.measurement import SlotFlag
 from weighbridge.ports import MAX_EDGES, STEPS_S
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class Usage:
     keys: tuple[GroupKey, ...]
     listed: tuple[int, ...]  # indexes of the keys that have rows, ascending
     amounts: dict[tuple[int, int], Amounts]
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether a part of it was spread over a gap (law 12) or scaled up from a sample (law 21)."""
+        return any(amounts.flags & SlotFlag.ESTIMATED for amounts in self.amounts.values())
 
     def rows(self) -> Iterator[tuple[Window, GroupKey, Amounts]]:
         """Every window for every listed group, ordered by start, then key; zeros where nothing moved."""

@@ -8,15 +8,21 @@ SOURCES: dict[str, str] = {
     "log": "access logs, followed through rotation or read whole",
     "host": "this machine's own interfaces, from the kernel's counters",
     "openvpn": "sessions of OpenVPN servers, from a status file or the management socket",
+    "netflow": "NetFlow 5, NetFlow 9 and IPFIX on one UDP port",
     "otlp": "OpenTelemetry over HTTP: POST /v1/metrics, with an app's write token",
+    "sflow": "sampled packets and port counters of sFlow 5 agents, over UDP",
     "remote_write": "counters by Prometheus remote write: POST /api/v1/write",
     "wireguard": "peers of WireGuard interfaces, in the kernel or in userspace",
+    "snmp": "interface counters of routers, switches and hosts, polled by SNMP",
 }
 """Name → what it brings in. app/build.py starts those that are configured; one that is not costs nothing."""
 
 COLLECTORS: dict[str, str] = {
     "host": "weighbridge.sources.host.listen:make_collector",
+    "netflow": "weighbridge.sources.netflow.listen:make_collector",
     "openvpn": "weighbridge.sources.openvpn.listen:make_collector",
+    "sflow": "weighbridge.sources.sflow.listen:make_collector",
+    "snmp": "weighbridge.sources.snmp.listen:make_collector",
     "wireguard": "weighbridge.sources.wireguard.listen:make_collector",
 }
 """Name → what makes a source's collector, `module:name` of a MakeCollector (sources/collector.py). It runs inside the
@@ -25,8 +31,11 @@ server where the settings have a section of that name, and as `weighbridge colle
 SETTINGS: dict[str, str] = {
     "host": "weighbridge.sources.host.settings:HostSettings",
     "log": "weighbridge.sources.log.settings:read_settings",
+    "netflow": "weighbridge.sources.netflow.settings:NetflowSettings",
     "openvpn": "weighbridge.sources.openvpn.settings:OpenvpnSettings",
     "remote_write": "weighbridge.sources.remote_write.settings:RemoteWriteSettings",
+    "sflow": "weighbridge.sources.sflow.settings:SflowSettings",
+    "snmp": "weighbridge.sources.snmp.settings:read_settings",
     "wireguard": "weighbridge.sources.wireguard.settings:WireguardSettings",
 }
 """Name of a section [[sources.NAME]] in weighbridge.toml → what reads one of its tables, `module:name`: a msgspec struct, or

@@ -20,7 +20,7 @@ def test_a_total_of_everything_in_sight() -> None:
     assert good(DAY + "&window=total") == {
         "meta": {
             "from": "2025-12-14T00:00:00Z", "to": "2025-12-15T00:00:00Z", "window": "total", "time_zone": "UTC",
-            "watermark": "2025-12-14T16:00:00.000250Z", "coverage": 1.0,
+            "watermark": "2025-12-14T16:00:00.000250Z", "coverage": 1.0, "estimated": False,
         },
         "data": [{
             "start": "2025-12-14T00:00:00Z", "end": "2025-12-15T00:00:00Z",

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from weighbridge.app.config import HIDDEN, SETTINGS, load, shown
+from weighbridge.app.config import HIDDEN, MAX_FILE_BYTES, SETTINGS, load, shown
 from weighbridge.domain.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -287,7 +287,7 @@ def test_two_places_for_one_secret_are_one_too_many(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"x" * 2_000_000])
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"x" * (MAX_FILE_BYTES + 1)])
 def test_secret_files_that_hold_none(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "key").write_bytes(content)

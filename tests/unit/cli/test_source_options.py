@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from weighbridge import sources
+from weighbridge.app.config import MAX_FILE_BYTES
 from weighbridge.cli.client import client_options
 from weighbridge.cli.collecting_agent import make_command
 from weighbridge.cli.failures import WrongUsageError
@@ -133,7 +134,7 @@ def test_what_is_wrong_in_a_file_is_told(tmp_path, text, args, told):
 
 def test_a_file_has_a_bound(tmp_path):
     file = tmp_path / "weighbridge.toml"
-    file.write_text("#" * 1_100_000)
+    file.write_text("#" * (MAX_FILE_BYTES + 1))
     with pytest.raises(WrongUsageError, match="larger than"):
         tables_of("made", {}, file)
 

@@ -1,4 +1,4 @@
-"""Asking in our own words (CONTRACT part 4): usage, top, percentile, quota and the billing period."""
+"""Asking in our own words (CONTRACT part 4): usage, top, percentile, quota, the billing period, and reconciliation."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ from weighbridge.dialects.native.asking_words import (
     direction_of,
     moved_of,
     name_of,
+    reconciled_of,
     row_of,
     standing_of,
     wants_csv,
 )
+from weighbridge.dialects.native.catalog import paged
 from weighbridge.domain.errors import InvalidInputError, NotVisibleError
 from weighbridge.domain.timegrid import WINDOWS, windows, zone
 from weighbridge.domain.units import SLOT_S
@@ -38,6 +40,7 @@ from weighbridge.model import Scope
 from weighbridge.reports.percentile import coverage, percentile, slot_range
 from weighbridge.reports.period import current_period, period
 from weighbridge.reports.quota import projects_in_sight, quota
+from weighbridge.reports.reconciliation import reconcile
 from weighbridge.reports.selection import GROUP_KEYS, Reach, resolve, select
 from weighbridge.reports.top import METRICS, top
 from weighbridge.reports.usage import usage
@@ -52,6 +55,8 @@ MAX_LIMIT = 1000
 """Most items of a top list: more is a question for `usage`."""
 SLOTS_S = {"30m": 1800, "5m": 300}
 """What a percentile can be taken over; the first is the default."""
+RECONCILED_BY = ("organization", "project", "region", "server", "vpn")
+"""What narrows a reconciliation: the filters of what has counters and flows."""
 ORGANIZATION_HEADER = "weighbridge-organization"
 
 
@@ -71,6 +76,7 @@ def ask_usage(call: Call) -> Answer:
     shown = {window.start_s: (asked.show(window.start_s), asked.show(window.end_s)) for window in found.windows}
     data = [row_of(shown[window.start_s], group_by, key, amounts) for window, key, amounts in found.rows()]
     meta["coverage"] = _coverage(call, asked, selected)
+    meta["estimated"] = found.is_estimated
     return _json({"meta": meta, "data": data}, vary=True)
 
 
@@ -153,6 +159,17 @@ def ask_period(call: Call) -> Answer:
     return _json({"meta": meta, "data": data | moved_of(report.amounts)})
 
 
+def ask_reconciliation(call: Call) -> Answer:
+    """GET /api/v1/reconciliation."""
+    must_know(call, ("from", "to", "time_zone", "limit", "next_token", *RECONCILED_BY))
+    asked = read_range(call)
+    view = call.services.catalog.view()
+    found = read_selection(call, view, RECONCILED_BY)
+    meta = _meta(call, asked)
+    items = reconcile(call.services.store, view, found, asked.window, now_s(call))
+    return _json({"meta": meta, **paged(call, items, reconciled_of)})
+
+
 def _one_organization(view: CatalogView, asked: str | None, project: str | None) -> Organization:
     """The organization that is meant: the named one, the key's, the project's, or the only one."""
     if asked is None and project is not None:
@@ -202,5 +219,8 @@ ASKING_ROUTES = (
     Route("GET", "/api/v1/period", "period", "The current billing period and what moved in it", ask_period,
           Scope.TRAFFIC_READ, params=docs.PERIOD_PARAMS, answers={200: docs.PERIOD}, sees=("organization", "project"),
           description=docs.PERIOD_DESCRIPTION),
+    Route("GET", "/api/v1/reconciliation", "reconciliation", "What counters and what flows say of the same thing",
+          ask_reconciliation, Scope.TRAFFIC_READ, params=docs.RECONCILIATION_PARAMS,
+          answers={200: docs.RECONCILIATION}, sees=RECONCILED_BY, description=docs.RECONCILIATION_DESCRIPTION),
 )
-"""The routes of CONTRACT part 4; all need the scope `traffic:read`."""
+"""The routes of CONTRACT part 4, and what reconciles counters with flows; all need the scope `traffic:read`."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from weighbridge.dialects.native.catalog_docs import PAGE_PARAMS
 from weighbridge.domain.timegrid import WINDOWS
 from weighbridge.http.route import Documented, Param
+from weighbridge.model import Metering
 from weighbridge.reports.selection import GROUP_KEYS
 from weighbridge.reports.top import METRICS
 
@@ -22,6 +24,10 @@ _WATERMARK = {"type": "string", "description": "All usage accepted before this i
 _COVERAGE = {
     "type": ["number", "null"], "minimum": 0, "maximum": 1,
     "description": "Share of the finished slots in which the sources were alive; null without a finished slot",
+}
+_ESTIMATED = {
+    "type": "boolean",
+    "description": "Whether a part is an estimate: spread over a gap of a counter, or scaled up from samples",
 }
 
 _FROM = Param("from", "Start of the range, RFC 3339, rounded down to 5 minutes. Without an offset it is in `time_zone`",
@@ -77,7 +83,9 @@ USAGE = Documented(
     "What moved in each window, for each group",
     content={
         "application/json": _object({
-            "meta": _object({**_RANGE_META, "window": {"enum": list(WINDOWS)}, "coverage": _COVERAGE}),
+            "meta": _object({
+                **_RANGE_META, "window": {"enum": list(WINDOWS)}, "coverage": _COVERAGE, "estimated": _ESTIMATED,
+            }),
             "data": _list(_USAGE_ROW),
         }),
         "text/csv": _TEXT,
@@ -85,7 +93,7 @@ USAGE = Documented(
     example={
         "meta": {
             "from": "2025-12-14T00:00:00Z", "to": "2025-12-15T00:00:00Z", "time_zone": "UTC",
-            "watermark": "2025-12-14T16:00:01.250000Z", "window": "1d", "coverage": 1.0,
+            "watermark": "2025-12-14T16:00:01.250000Z", "window": "1d", "coverage": 1.0, "estimated": False,
         },
         "data": [{
             "start": "2025-12-14T00:00:00Z", "end": "2025-12-15T00:00:00Z", "region": "brazil",
@@ -268,5 +276,60 @@ PERIOD = Documented(
             "organization": "org_acme", "start": "2025-12-01T00:00:00Z", "end": "2026-01-01T00:00:00Z",
             "time_zone": "UTC", "billing_day": 1, "bytes_in": 123, "bytes_out": 456, "requests": 7,
         },
+    },
+)
+
+RECONCILIATION_DESCRIPTION = (
+    "Every server and VPN instance (with its peers) that has both counters and flows in the range, servers first, by"
+    " id. `billed` says whose figures are billed at the end of the range, whatever they differ by; `difference` is flows"
+    " less counters, and `percent` its share of the counters, of both directions together. Flows lack what no IP"
+    " packet carries, and a range in which only one of both was running all the time differs by the rest of it."
+)
+RECONCILIATION_PARAMS = (
+    _FROM,
+    _TO,
+    _ZONE,
+    *(param for param in _FILTERS if param.name in {"organization", "project", "region", "server", "vpn"}),
+    *PAGE_PARAMS,
+)
+_SIGNED = {"type": ["integer", "null"], "description": "Flows less counters; null where one of them does not know"}
+_METERING = {"enum": [each.value for each in Metering]}
+RECONCILIATION = Documented(
+    "A page of things, each with what both say",
+    content={
+        "application/json": _object({
+            "meta": _object(_RANGE_META),
+            "data": _list(_object({
+                "server": {"type": ["string", "null"]},
+                "vpn": {"type": ["string", "null"]},
+                "billed": _METERING,
+                "counters": _object({"via": {"enum": ["interfaces", "host"]}, "bytes_in": _AMOUNT, "bytes_out": _AMOUNT}),
+                "flows": _object({"bytes_in": _AMOUNT, "bytes_out": _AMOUNT}),
+                "difference": _object({
+                    "bytes_in": _SIGNED,
+                    "bytes_out": _SIGNED,
+                    "percent": {
+                        "type": ["number", "null"],
+                        "description": "Share of the counters, in percent, 2 decimals, half up; null of counters of 0",
+                    },
+                }),
+            })),
+            "has_more": {"type": "boolean"},
+            "next_token": {"type": ["string", "null"]},
+        }),
+    },
+    example={
+        "meta": {
+            "from": "2025-12-01T00:00:00Z", "to": "2025-12-02T00:00:00Z", "time_zone": "UTC",
+            "watermark": "2025-12-14T16:00:01.250000Z",
+        },
+        "data": [{
+            "server": "sv_A05EdQ50dvKYQ", "vpn": None, "billed": "interfaces",
+            "counters": {"via": "interfaces", "bytes_in": 1_000_000, "bytes_out": 4_000_000},
+            "flows": {"bytes_in": 982_000, "bytes_out": 3_930_000},
+            "difference": {"bytes_in": -18_000, "bytes_out": -70_000, "percent": -1.76},
+        }],
+        "has_more": False,
+        "next_token": None,
     },
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from weighbridge.domain.timegrid import isoformat, rfc3339, zone
 from weighbridge.domain.units import MBPS, round_half_up
+from weighbridge.model import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from weighbridge.model import Allowance, CatalogView
     from weighbridge.reports.percentile import Receipt
     from weighbridge.reports.quota import QuotaStanding
+    from weighbridge.reports.reconciliation import Reconciled
     from weighbridge.reports.selection import GroupKey
     from weighbridge.reports.usage import Amounts, Usage
 
@@ -130,6 +132,21 @@ def _allowance(allowance: Allowance) -> dict[str, int]:
 
 def _percent(standing: Standing) -> float | None:
     return None if standing.used_bp is None else standing.used_bp / 100
+
+
+def reconciled_of(found: Reconciled) -> dict[str, Any]:
+    """What two say of one thing. It has two keys, of which one is null."""
+    less_in, less_out = found.difference
+    return {
+        "server": found.object if found.kind is Kind.SERVER else None,
+        "vpn": found.object if found.kind is Kind.VPN else None,
+        "billed": found.billed.value,
+        "counters": {
+            "via": found.via.value, "bytes_in": found.counters.bytes_in, "bytes_out": found.counters.bytes_out,
+        },
+        "flows": {"bytes_in": found.flows.bytes_in, "bytes_out": found.flows.bytes_out},
+        "difference": {"bytes_in": less_in, "bytes_out": less_out, "percent": found.percent},
+    }
 
 
 def name_of(view: CatalogView, kind: str, number: str | int | None) -> str | None:

@@ -110,13 +110,18 @@ def answer_json(value: object, status: int = 200, headers: tuple[tuple[str, str]
 
 def answer_page(call: Call, items: Sequence[Any], show: Callable[[Any], object]) -> Answer:
     """A page of `items`, which are ordered by their ids: `limit` of those behind `next_token`."""
+    return answer_json(paged(call, items, show))
+
+
+def paged(call: Call, items: Sequence[Any], show: Callable[[Any], object]) -> dict[str, Any]:
+    """The same, to be answered with more beside it."""
     limit, last = _limit(call), _last_id(call)
     if last is not None and items and type(last) is not type(items[0].id):
         raise _wrong_token()
     rest = items if last is None else [item for item in items if item.id > last]
     page, has_more = rest[:limit], len(rest) > limit
     token = _token(call, page[-1].id) if has_more else None
-    return answer_json({"data": [show(item) for item in page], "has_more": has_more, "next_token": token})
+    return {"data": [show(item) for item in page], "has_more": has_more, "next_token": token}
 
 
 def _limit(call: Call) -> int:

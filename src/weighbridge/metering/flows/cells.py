@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 AMOUNTS = ("bytes_in", "bytes_out", "packets", "flows")
 _FIRST_CELLS = 2**13
-_SPARE = 2
-"""Places of the table for each cell that there is room for, at least: half of them stay empty, so that chains stay short."""
+_SPARE = 4
+"""Places of the table for each cell that there is room for, at least: most stay empty, so that chains stay short."""
 _WORD_BITS = 64
 _NO_KEY = 2**64 - 1
 """First word of the cell that no key has: number 0, which empty places lead to."""
@@ -42,7 +42,7 @@ class Cells:
         self._sums = {name: np.zeros(self._room, np.int64) for name in AMOUNTS}
         self._make_table()
 
-    def keys(self) -> list[np.ndarray]:
+    def words(self) -> list[np.ndarray]:
         """The words of all cells, in the order of their numbers; to read only."""
         return [column[1 : self.count + 1] for column in self._keys]
 
@@ -52,7 +52,7 @@ class Cells:
 
     def keep(self, kept: np.ndarray) -> None:
         """Only these cells (a mask) are left, numbered anew."""
-        keys, sums = [column[kept] for column in self.keys()], {name: self.sums(name)[kept] for name in AMOUNTS}
+        keys, sums = [column[kept] for column in self.words()], {name: self.sums(name)[kept] for name in AMOUNTS}
         self.clear()
         numbers = self.find(keys)
         for name, column in sums.items():
@@ -67,31 +67,33 @@ class Cells:
         self._make_room(self.count + len(keys[0]))
         place = self._places(keys)
         number = self._table.take(place)
-        left = np.flatnonzero(~self._are(number, keys))
+        left = np.flatnonzero(self._are_others(number, keys))
+        asked, at, found = [column[left] for column in keys], place[left], number[left]
         while len(left):
-            asked = [column[left] for column in keys]
-            at = place[left]
-            found = self._table.take(at)
+            # Whoever found an empty place looks there again, for a cell is there now; the others look at the next one.
             empty = np.flatnonzero(found == 0)
             if len(empty):
                 self._settle(at[empty], [column[empty] for column in asked])
-                found = self._table.take(at)
+                at += found != 0
+            else:
+                at += 1
+            at &= len(self._table) - 1
+            found = self._table.take(at)
             number[left] = found
-            on = np.flatnonzero(~self._are(found, asked))
-            left = left[on]
-            place[left] = (at[on] + 1) & (len(self._table) - 1)
-        return number
+            on = np.flatnonzero(self._are_others(found, asked))
+            left, at, found, asked = left[on], at[on], found[on], [column[on] for column in asked]
+        return number.astype(np.int64)
 
-    def _are(self, numbers: np.ndarray, keys: Sequence[np.ndarray]) -> np.ndarray:
-        """Which of these cells have these keys."""
-        same: np.ndarray = self._keys[0].take(numbers) == keys[0]
+    def _are_others(self, numbers: np.ndarray, keys: Sequence[np.ndarray]) -> np.ndarray:
+        """Which of these cells have other keys than these."""
+        others: np.ndarray = self._keys[0].take(numbers) != keys[0]
         for own, column in zip(self._keys[1:], keys[1:], strict=True):
-            same &= own.take(numbers) == column
-        return same
+            others |= own.take(numbers) != column
+        return others
 
     def _settle(self, places: np.ndarray, keys: list[np.ndarray]) -> None:
         """Each of these empty places has a new cell, for one of the keys that are to go there."""
-        claims = np.arange(len(places))
+        claims = np.arange(len(places), dtype=np.int32)
         self._table[places] = claims
         won = np.flatnonzero(self._table[places] == claims)
         first = self.count + 1
@@ -122,9 +124,9 @@ class Cells:
 
     def _make_table(self) -> None:
         """A table for all the room, with the cells that are there."""
-        self._table = np.zeros(self._room * _SPARE, np.int64)
+        self._table = np.zeros(self._room * _SPARE, np.int32)
         numbers = np.arange(1, self.count + 1)
-        places = self._places(self.keys())
+        places = self._places(self.words())
         while len(numbers):
             empty = self._table[places] == 0
             self._table[places[empty]] = numbers[empty]

@@ -20,7 +20,7 @@ import numpy as np
 import structlog
 
 from weighbridge.collected import Fate
-from weighbridge.domain.units import SLOT_S
+from weighbridge.domain.units import DAY_S, SLOT_S
 from weighbridge.measurement import MEASUREMENT, MeasurementFlag
 from weighbridge.metering.counting import LARGEST_PART
 from weighbridge.metering.flows.desk import fates
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from weighbridge.metering.intake import Intake
     from weighbridge.ports import Catalog, Clock, FlowStore, Sums, UsageStore
 
-SLOTS_A_PIECE = 6
-"""Slots that are worked out at once: half an hour. With 10,000 addresses that is some 20 MB on the way and a quarter of a
-second, for which flows that come in wait."""
+PIECE_S = 1800
+"""What is worked out at once. With 10,000 addresses that is some 20 MB on the way and a quarter of a second, for which flows
+that come in wait."""
 SOURCE = "reattribution"
 """The source of corrections, for their ids."""
 
@@ -118,13 +118,22 @@ class Reattribution:
         from_s = max(-(-from_s // SLOT_S) * SLOT_S, first_s)
         to_s = max(min(to_s // SLOT_S * SLOT_S, past_s), from_s)
         outcome = Outcome(from_s, to_s)
-        for piece_s in range(from_s, to_s, SLOTS_A_PIECE * SLOT_S):
-            with self._desk.lock:
-                start_s, end_s = max(piece_s, self.bounds_s()[0]), min(piece_s + SLOTS_A_PIECE * SLOT_S, to_s)
-                if start_s < end_s:  # or that day was forgotten meanwhile
-                    self._run_piece(start_s, end_s, outcome, dry_run=dry_run)
+        for day_s in range(from_s // DAY_S * DAY_S, to_s, DAY_S):
+            for piece_s in self._pieces(max(day_s, from_s), min(day_s + DAY_S, to_s)):
+                with self._desk.lock:
+                    start_s, end_s = max(piece_s, from_s, self.bounds_s()[0]), min(piece_s + PIECE_S, to_s)
+                    if start_s < end_s:  # or that day was forgotten meanwhile
+                        self._run_piece(start_s, end_s, outcome, dry_run=dry_run)
         _log.info("reattributed", start_s=from_s, end_s=to_s, dry_run=dry_run, corrections=outcome.corrections)
         return outcome
+
+    def _pieces(self, start_s: int, end_s: int) -> list[int]:
+        """Where pieces begin of which something is kept or counted, so that empty days cost two questions."""
+        with self._desk.lock:
+            self._fold()
+            counted = self._usage.sums(_Things(self._catalog).members(), start_s, end_s, PIECE_S, bytes_only=True)
+            kept = {slot * SLOT_S // PIECE_S * PIECE_S for slot in self._flows.slots(start_s, end_s)}
+        return sorted(kept | set(counted.start_s))
 
     def _run_piece(self, start_s: int, end_s: int, outcome: Outcome, *, dry_run: bool) -> None:
         self._fold()

@@ -14,7 +14,7 @@ from weighbridge.collected import FlowFlag
 from weighbridge.measurement import MAX_AMOUNT
 from weighbridge.metering.flows.block import UNKNOWN_SAMPLER, UNRATED
 from weighbridge.metering.limits import AHEAD_US
-from weighbridge.metering.spreading import SLOT_US, slot_parts
+from weighbridge.metering.spreading import SLOT_US
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 HOUR_US = 3_600_000_000
 """Times that lie further from the receipt are an exporter's wrong clock; with AHEAD_US no flow lasts more than 2**33 µs."""
-_SPAN = np.dtype([("start_us", "<i8"), ("end_us", "<i8"), ("octets", "<i8"), ("packets", "<i8")])
+_RATE_FLAGS = {
+    UNKNOWN_SAMPLER: np.uint64(FlowFlag.UNKNOWN_SAMPLER), UNRATED: np.uint64(FlowFlag.UNRATED), 1: np.uint64(0),
+}
+_ESTIMATED = np.uint64(FlowFlag.ESTIMATED)
+_REMAINDER_BITS = 33  # remainders are below a flow's length
+_SMALL = 2**34  # amounts below this, times a length in a slot, stay below 2**63
 
 
 @dataclass(slots=True)
@@ -42,23 +47,28 @@ class Records:
     packets: np.ndarray
     start_us: np.ndarray
     end_us: np.ndarray
-    rate: np.ndarray | None
+    rate: np.ndarray | int
     links: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
     """MAC and VLAN of the source, of the destination."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Pieces:
-    """What was moved in one slot each. `at`: whose record's, None: record by record, in the same order.
+    """What records moved in one slot each, as parallel columns: the first pieces of all `records` records, then the others.
 
-    `slot`, `octets`, `packets`, `flows` (int64): flows is 1 in the first slot of a record, else 0.
+    `slot`, `octets`, `packets`: int64. `flags` (uint64): FlowFlag, of each or of all. The rest is as in Records.
     """
 
-    at: np.ndarray | None
+    records: int
+    exporters: list[str]
+    exporter: np.ndarray
+    src: np.ndarray
+    dst: np.ndarray
+    links: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None
+    flags: np.ndarray | np.uint64
     slot: np.ndarray
     octets: np.ndarray
     packets: np.ndarray
-    flows: np.ndarray | int
 
 
 def join(blocks: Sequence[FlowBlock]) -> Records:
@@ -67,27 +77,26 @@ def join(blocks: Sequence[FlowBlock]) -> Records:
     number = {exporter: at for at, exporter in enumerate(exporters)}
     sizes = [len(block.src) for block in blocks]
     received_us = [np.full(size, block.received_us) for block, size in zip(blocks, sizes, strict=True)]
-    has_rates = any(not isinstance(block.rate, int) or block.rate != 1 for block in blocks)
     spans = [_span(block, receipt) for block, receipt in zip(blocks, received_us, strict=True)]
-    rates = [_rate(block) for block in blocks]
+    address = np.uint32 if blocks[0].family == 4 else np.uint64  # noqa: PLR2004  IPv4
     return Records(
         exporters=exporters,
         exporter=np.repeat([number[block.exporter] for block in blocks], sizes),
-        received_us=_joined(received_us),
-        src=_joined([block.src for block in blocks]),
-        dst=_joined([block.dst for block in blocks]),
-        octets=_joined([block.octets for block in blocks]),
-        packets=_joined([block.packets for block in blocks]),
-        start_us=_joined([start_us for start_us, _ in spans]),
-        end_us=_joined([end_us for _, end_us in spans]),
-        rate=_joined(rates) if has_rates else None,
+        received_us=_joined(received_us, np.int64),
+        src=_joined([block.src for block in blocks], address),
+        dst=_joined([block.dst for block in blocks], address),
+        octets=_joined([block.octets for block in blocks], np.int64),
+        packets=_joined([block.packets for block in blocks], np.int64),
+        start_us=_joined([start_us for start_us, _ in spans], np.int64),
+        end_us=_joined([end_us for _, end_us in spans], np.int64),
+        rate=_joined_rates(blocks),
         links=_joined_links(blocks) if any(has_links(block) for block in blocks) else None,
     )
 
 
 def has_links(block: FlowBlock) -> bool:
     """Whether it tells any MACs or VLANs."""
-    return any(column is not None for column in _links(block))
+    return any(column is not None and column.any() for column in _links(block))
 
 
 def _span(block: FlowBlock, receipt_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,8 +109,21 @@ def _rate(block: FlowBlock) -> np.ndarray:
     return np.full(len(block.src), block.rate) if isinstance(block.rate, int) else block.rate
 
 
-def _joined(columns: list[np.ndarray]) -> np.ndarray:
-    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+def _joined(columns: list[np.ndarray], kind: type[np.generic]) -> np.ndarray:
+    """One column of this kind: with another one, arithmetic might go on in floats."""
+    alike = [column.astype(kind, copy=False) for column in columns]
+    return alike[0] if len(alike) == 1 else np.concatenate(alike)
+
+
+def _joined_rates(blocks: Sequence[FlowBlock]) -> np.ndarray | int:
+    """One for all, where that is so: most often it is."""
+    bounds = [(block.rate, block.rate) if isinstance(block.rate, int) else (int(block.rate.min()), int(block.rate.max()))
+              for block in blocks]
+    lowest = min(low for low, _ in bounds)
+    if lowest == max(high for _, high in bounds):
+        return lowest
+    rates = [np.full(len(block.src), block.rate) if isinstance(block.rate, int) else block.rate for block in blocks]
+    return _joined(rates, np.int64)
 
 
 def _links(block: FlowBlock) -> tuple[np.ndarray | None, ...]:
@@ -109,22 +131,24 @@ def _links(block: FlowBlock) -> tuple[np.ndarray | None, ...]:
 
 
 def _joined_links(blocks: Sequence[FlowBlock]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    kinds = (np.uint64, np.uint16, np.uint64, np.uint16)
-    columns = [
-        _joined([np.zeros(len(block.src), kind) if column is None else column
-                 for block in blocks for column in (_links(block)[at],)])
-        for at, kind in enumerate(kinds)
-    ]
-    return columns[0], columns[1], columns[2], columns[3]
+    columns: list[list[np.ndarray]] = [[], [], [], []]
+    for block in blocks:
+        for joined, column in zip(columns, _links(block), strict=True):
+            joined.append(np.zeros(len(block.src), np.uint16) if column is None else column)
+    return (
+        _joined(columns[0], np.uint64), _joined(columns[1], np.uint16), _joined(columns[2], np.uint64),
+        _joined(columns[3], np.uint16),
+    )
 
 
 def chosen(records: Records, at: np.ndarray | slice) -> Records:
     """Some of the records."""
+    links = records.links
     return Records(
         records.exporters, records.exporter[at], records.received_us[at], records.src[at], records.dst[at],
         records.octets[at], records.packets[at], records.start_us[at], records.end_us[at],
-        None if records.rate is None else records.rate[at],
-        None if records.links is None else tuple(column[at] for column in records.links),  # type: ignore[arg-type]
+        records.rate if isinstance(records.rate, int) else records.rate[at],
+        None if links is None else (links[0][at], links[1][at], links[2][at], links[3][at]),
     )
 
 
@@ -151,67 +175,123 @@ def mend_times(records: Records, now_us: int) -> np.ndarray | None:
 
 def too_large(records: Records) -> np.ndarray | None:
     """Records that would move more than MAX_AMOUNT bytes or packets, or less than none, when scaled up; None: none."""
-    if not len(records.octets):
-        return None
     larger = np.maximum(records.octets.view(np.uint64), records.packets.view(np.uint64))  # what is negative is huge
-    if records.rate is None:
-        return None if larger.max() <= MAX_AMOUNT else larger > MAX_AMOUNT
-    rate = np.maximum(records.rate, 1).view(np.uint64)
-    if larger.max() <= MAX_AMOUNT // int(rate.max()):
+    largest_rate = max(records.rate if isinstance(records.rate, int) else int(records.rate.max(initial=1)), 1)
+    if larger.max(initial=0) <= MAX_AMOUNT // largest_rate:
         return None
-    those: np.ndarray = larger > np.uint64(MAX_AMOUNT) // rate
+    those: np.ndarray = larger > MAX_AMOUNT // np.maximum(records.rate, 1).astype(np.uint64)
     return those
 
 
-def scale_up(records: Records) -> np.ndarray | None:
-    """Amounts stand for what was sampled, not for the sample; flags (uint64) of each record, None: no flags at all."""
-    if records.rate is None:
-        return None
-    rate = np.maximum(records.rate, 1)
-    records.octets = records.octets * rate
-    records.packets = records.packets * rate
-    flags = np.where(rate > 1, np.uint64(FlowFlag.ESTIMATED), np.uint64(0))
-    flags[records.rate == UNRATED] = FlowFlag.UNRATED
-    flags[records.rate == UNKNOWN_SAMPLER] = FlowFlag.UNKNOWN_SAMPLER
+def scale_up(records: Records) -> np.ndarray | np.uint64:
+    """Amounts stand for what was sampled, not for the sample; each record's flags (uint64), or those of all."""
+    rate = records.rate
+    if isinstance(rate, int):
+        if rate > 1:
+            records.octets = records.octets * rate
+            records.packets = records.packets * rate
+        return _RATE_FLAGS.get(rate, _ESTIMATED)
+    records.octets = records.octets * np.maximum(rate, 1)
+    records.packets = records.packets * np.maximum(rate, 1)
+    flags = np.where(rate > 1, _ESTIMATED, np.uint64(0))
+    for which in (UNRATED, UNKNOWN_SAMPLER):
+        flags[rate == which] = _RATE_FLAGS[which]
     return flags
 
 
-def cut(records: Records) -> Pieces:
+def cut(records: Records, flags: np.ndarray | np.uint64) -> Pieces:
     """Every record in pieces, each in one slot, that together are the record: by time, largest remainder, ties to the earlier.
 
     Every slot that a record touches has a piece, of zeros too.
     """
+    count = len(records.src)
     first = records.start_us // SLOT_US
     last = np.maximum(records.end_us - 1, records.start_us) // SLOT_US
     crossing = np.flatnonzero(first != last)
     if not len(crossing):
-        return Pieces(None, first, records.octets, records.packets, 1)
-    counts = last[crossing] - first[crossing] + 1
-    spans = np.empty(len(crossing), _SPAN)
-    for name in ("start_us", "end_us", "octets", "packets"):
-        spans[name] = getattr(records, name)[crossing]
-    begins = np.cumsum(counts) - counts
-    of = np.repeat(np.arange(len(crossing)), counts)
-    place = np.arange(len(of)) - begins[of]
-    octets = slot_parts(spans, counts, "octets", place, 1)
-    packets = slot_parts(spans, counts, "packets", place, 1)
-    return _assembled(records, crossing[of], place, first, (octets, packets))
-
-
-def _assembled(
-    records: Records, of: np.ndarray, place: np.ndarray, first: np.ndarray, parts: tuple[np.ndarray, np.ndarray]
-) -> Pieces:
-    """First pieces stand at their records' places, the others behind them all."""
-    octets, packets = records.octets.copy(), records.packets.copy()
-    head, later = np.flatnonzero(place == 0), np.flatnonzero(place)
-    octets[of[head]], packets[of[head]] = parts[0][head], parts[1][head]
-    count = len(octets)
-    flows = np.zeros(count + len(later), np.int64)
-    flows[:count] = 1
+        return Pieces(
+            count, records.exporters, records.exporter, records.src, records.dst, records.links, flags,
+            first, records.octets, records.packets,
+        )
+    firsts = [records.octets.copy(), records.packets.copy()]
+    counts = last[crossing] - first[crossing]
+    later = [_cut_in_two(records, first, firsts, crossing[counts == 1])]
+    more = crossing[counts > 1]
+    if len(more):
+        later.append(_cut_in_more(records, first, firsts, more))
+    of = np.concatenate([each.of for each in later])
+    links = records.links
     return Pieces(
-        np.concatenate((np.arange(count), of[later])),
-        np.concatenate((first, first[of[later]] + place[later])),
-        np.concatenate((octets, parts[0][later])),
-        np.concatenate((packets, parts[1][later])),
-        flows,
+        count, records.exporters, _extended(records.exporter, of), _extended(records.src, of), _extended(records.dst, of),
+        None if links is None else (
+            _extended(links[0], of), _extended(links[1], of), _extended(links[2], of), _extended(links[3], of)),
+        _extended(flags, of) if isinstance(flags, np.ndarray) else flags,
+        np.concatenate([first, *(each.slot for each in later)]),
+        np.concatenate([firsts[0], *(each.octets for each in later)]),
+        np.concatenate([firsts[1], *(each.packets for each in later)]),
     )
+
+
+def _extended(column: np.ndarray, of: np.ndarray) -> np.ndarray:
+    return np.concatenate((column, column.take(of, 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Later:
+    """Pieces behind the first ones: whose, in which slots, and what was moved."""
+
+    of: np.ndarray
+    slot: np.ndarray
+    octets: np.ndarray
+    packets: np.ndarray
+
+
+def _cut_in_two(records: Records, first: np.ndarray, firsts: list[np.ndarray], of: np.ndarray) -> _Later:
+    """The second pieces of records that touch two slots; what the first ones moved is left in `firsts`."""
+    start_us = records.start_us.take(of)
+    slot = first.take(of) + 1
+    head_us, total_us = slot * SLOT_US - start_us, records.end_us.take(of) - start_us
+    seconds = []
+    for amounts in firsts:
+        whole = amounts.take(of)
+        heads, remainders = _share(whole, head_us, total_us)
+        heads += 2 * remainders >= total_us  # the larger remainder wins, and of equals the earlier piece
+        amounts[of] = heads
+        seconds.append(whole - heads)
+    return _Later(of, slot, *seconds)
+
+
+def _cut_in_more(records: Records, first: np.ndarray, firsts: list[np.ndarray], of: np.ndarray) -> _Later:
+    """The same for records that touch several slots: all pieces but the first ones."""
+    start_us, end_us, slot = records.start_us[of], records.end_us[of], first[of]
+    counts = (end_us - 1) // SLOT_US - slot + 1
+    begins = np.cumsum(counts) - counts
+    which = np.repeat(np.arange(len(of)), counts)
+    place = np.arange(len(which)) - begins[which]
+    edge_us = (slot[which] + place) * SLOT_US
+    length_us = np.minimum(edge_us + SLOT_US, end_us[which]) - np.maximum(edge_us, start_us[which])
+    total_us = (end_us - start_us)[which]
+    later = np.flatnonzero(place)
+    others = []
+    for amounts in firsts:
+        whole = amounts[of]
+        parts, remainders = _share(whole[which], length_us, total_us)
+        left = whole - np.add.reduceat(parts, begins)
+        # Those with a record's largest remainders, of equals the earlier, get one more, as far as there is left.
+        order = np.argsort((which << _REMAINDER_BITS) - remainders, kind="stable")
+        parts[order] += place < left[which]
+        amounts[of] = parts[begins]
+        others.append(parts[later])
+    return _Later(of[which[later]], slot[which[later]] + place[later], *others)
+
+
+def _share(amounts: np.ndarray, length_us: np.ndarray, total_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quotient and remainder of amount * length / total.
+
+    Exact in 64 bits: a total is below 2**33 µs, a length, which is of one slot, below 2**29.
+    """
+    if amounts.max(initial=0) < _SMALL:
+        return np.divmod(amounts * length_us, total_us)
+    over, rest = np.divmod(amounts, total_us)
+    quotient, remainder = np.divmod(rest * length_us, total_us)
+    return over * length_us + quotient, remainder

@@ -17,13 +17,14 @@ empty is another thing than none: then all is lonely indeed.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from weighbridge.collected import FLOW_SUM, MAPPED_HI, MAPPED_LO, FlowFlag, FlowSums
 from weighbridge.metering.flows.cells import AMOUNTS, Cells
-from weighbridge.metering.flows.known import KNOWN, NEARBY, Known
+from weighbridge.metering.flows.ends import KNOWN, NEARBY, Ends
 from weighbridge.metering.flows.pieces import HOUR_US, chosen, cut, has_links, join, mend_times, scale_up, too_large
 from weighbridge.metering.flows.prefixes import is_mapped
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from weighbridge.metering.flows.interest import Interest
     from weighbridge.metering.flows.pieces import Pieces, Records
 
-    _Kept: TypeAlias = tuple[np.ndarray, np.ndarray | None]  # which records' ends (a mask), and their flags
+    _Kept: TypeAlias = tuple[np.ndarray | None, np.ndarray | np.uint64]  # which ends (a mask; None: all), and their flags
 
 RECORDS_AT_ONCE = 16_384
 """Records whose columns are worked on together: they stay in the processor's cache, and 27 slots of each in 40 MB."""
@@ -47,10 +48,12 @@ LARGEST_SUM = 2**62
 """What no sum reaches: before one could, what is there is set aside and sums begin anew."""
 
 # A place is an exporter's slot. Its number, the flags of a row, and 32 bits of an address or 16 of a VLAN share a word.
+_FOUR, _SIX, _LINKED = 1, 3, 4
+"""Words of a key: an IPv4 address in the first; an IPv6 address behind it; a MAC and an address, a VLAN in the first."""
 _PLACE_SHIFT, _FLAGS_SHIFT = np.uint64(40), np.uint64(32)
 _FLAGS, _VLAN, _ADDRESS = np.uint64(0xFF), np.uint64(0xFFFF), np.uint64(0xFFFF_FFFF)
 _MAPPED = np.uint64(MAPPED_LO)
-_LONELY, _SENDER, _BLIND = (np.uint64(flag) for flag in (FlowFlag.LONELY, FlowFlag.SENDER, FlowFlag.BLIND))
+_LONELY, _SENDER, _BLIND = np.uint64(FlowFlag.LONELY), np.uint64(FlowFlag.SENDER), np.uint64(FlowFlag.BLIND)
 
 
 class FlowTally:
@@ -66,21 +69,21 @@ class FlowTally:
         self._ask_interest = interest
         self._now_us = now_us
         self._interest: Interest | None = None
-        self._known: Known | None = None
+        self._ends: Ends | None = None
         self._aside: list[FlowSums] = []
-        self._plain, self._full = Cells(1), Cells(4)  # IPv4 without MAC and VLAN; all else: word, MAC, address
+        self._cells = {words: Cells(words) for words in (_FOUR, _SIX, _LINKED)}
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._plain.clear()
-        self._full.clear()
+        for cells in self._cells.values():
+            cells.clear()
         self._places: dict[tuple[str, int], int] = {}
         self._total = 0
         self._fold_at = LONELY_ROWS
 
     def __len__(self) -> int:
         """How many rows are held."""
-        return self._plain.count + self._full.count + sum(len(sums.rows) for sums in self._aside)
+        return self._count_cells() + sum(len(sums.rows) for sums in self._aside)
 
     def add(self, blocks: Sequence[FlowBlock]) -> None:
         """The records are in the sums, or counted as refused. InvalidInputError: the interest holds what is no prefix."""
@@ -112,7 +115,7 @@ class FlowTally:
         interest = self._ask_interest()
         if interest is self._interest or interest == self._interest:
             return
-        self._known = None if interest is None else Known(interest)
+        self._ends = None if interest is None else Ends(interest)
         self._interest = interest
 
     # Records
@@ -141,57 +144,56 @@ class FlowTally:
             if count:
                 self.counts[records.exporters[number], what] += count
 
-    def _add_scaled(self, records: Records, flags: np.ndarray | None) -> None:
+    def _add_scaled(self, records: Records, flags: np.ndarray | np.uint64) -> None:
         """Pieces of the records are in the sums."""
         count = len(records.src)
         most = 2 * count * max(int(records.octets.max()), int(records.packets.max()))  # both ends may be one address
         if most >= LARGEST_SUM:
             for half in (slice(count // 2), slice(count // 2, count)):
-                self._add_scaled(chosen(records, half), None if flags is None else flags[half])
+                self._add_scaled(chosen(records, half), flags[half] if isinstance(flags, np.ndarray) else flags)
             return
         self._expect(most)
-        ends = self._sort_ends(records, flags)
-        pieces = cut(records)
-        high = self._place_numbers(records, pieces) << _PLACE_SHIFT
-        src = _End(records, pieces, high, ends[0])
-        dst = _End(records, pieces, high, ends[1], is_src=False)
-        cells = self._plain if len(src.keys) == 1 else self._full
-        numbers = cells.find([np.concatenate(pair) for pair in zip(src.keys, dst.keys, strict=True)])
+        pieces = cut(records, flags)
+        src_kept, dst_kept = self._sort_ends(pieces)
+        place = self._place_numbers(pieces) << _PLACE_SHIFT
+        src, dst = _end_of(pieces, place, src_kept), _end_of(pieces, place, dst_kept, is_src=False)
+        cells = self._cells[len(src.keys)]
+        numbers = cells.find([np.concatenate(words) for words in zip(src.keys, dst.keys, strict=True)])
         sent, received = numbers[: len(src.octets)], numbers[len(src.octets) :]
         cells.add("bytes_out", sent, src.octets)
         cells.add("bytes_in", received, dst.octets)
-        for end, those in ((src, sent), (dst, received)):
-            cells.add("packets", those, end.packets)
-            cells.add("flows", those, end.flows)
+        cells.add("packets", numbers, np.concatenate((src.packets, dst.packets)))
+        cells.add("flows", sent[: src.flows], 1)
+        cells.add("flows", received[: dst.flows], 1)
 
-    def _sort_ends(self, records: Records, flags: np.ndarray | None) -> tuple[_Kept, _Kept]:
-        """Which records' sources are kept, with which flags, and which destinations."""
-        if self._known is None:
-            all_ = np.ones(len(records.src), bool)
-            alone = (np.uint64(0) if flags is None else flags) | _LONELY | _BLIND
-            return (all_, np.broadcast_to(alone | _SENDER, len(all_))), (all_, np.broadcast_to(alone, len(all_)))
-        src, dst = self._known.find(records.src), self._known.find(records.dst)
-        if records.links is not None:
-            src_mac, src_vlan, dst_mac, dst_vlan = records.links
-            src = np.maximum(src, np.maximum(self._known.find_mac(src_mac), self._known.find_vlan(src_vlan)))
-            dst = np.maximum(dst, np.maximum(self._known.find_mac(dst_mac), self._known.find_vlan(dst_vlan)))
+    def _sort_ends(self, pieces: Pieces) -> tuple[_Kept, _Kept]:
+        """Which pieces' sources are kept, with which flags, and which destinations."""
+        flags = pieces.flags
+        if self._ends is None:
+            alone = flags | _LONELY | _BLIND
+            return (None, alone | _SENDER), (None, alone)
+        src, dst = self._ends.find(pieces.src), self._ends.find(pieces.dst)
+        if pieces.links is not None:
+            src_mac, src_vlan, dst_mac, dst_vlan = pieces.links
+            src = np.maximum(src, np.maximum(self._ends.find_mac(src_mac), self._ends.find_vlan(src_vlan)))
+            dst = np.maximum(dst, np.maximum(self._ends.find_mac(dst_mac), self._ends.find_vlan(dst_vlan)))
         lonely = np.maximum(src, dst) < KNOWN
         if not lonely.any():
             return (src >= NEARBY, flags), (dst >= NEARBY, flags)
-        alone = np.where(lonely, _LONELY, np.uint64(0))
-        if flags is not None:
-            alone |= flags
-        return ((src >= NEARBY) | lonely, alone | np.where(lonely, _SENDER, np.uint64(0))), ((dst >= NEARBY) | lonely, alone)
+        alone = lonely * _LONELY | flags
+        return ((src >= NEARBY) | lonely, lonely * _SENDER | alone), ((dst >= NEARBY) | lonely, alone)
 
-    def _place_numbers(self, records: Records, pieces: Pieces) -> np.ndarray:
+    def _place_numbers(self, pieces: Pieces) -> np.ndarray:
         """Each piece's place (uint64)."""
         first = int(pieces.slot.min())
         slots = int(pieces.slot.max()) - first + 1
-        exporter = records.exporter if pieces.at is None else records.exporter[pieces.at]
-        place = exporter * slots + (pieces.slot - first)
-        numbers = np.zeros(len(records.exporters) * slots, np.uint64)
-        for at in np.flatnonzero(np.bincount(place)).tolist():
-            numbers[at] = self._place_number(records.exporters[at // slots], first + at % slots)
+        place, there = pieces.slot - first, list(range(slots))
+        if len(pieces.exporters) > 1:
+            place += pieces.exporter * slots
+            there = np.flatnonzero(np.bincount(place)).tolist()
+        numbers = np.zeros(len(pieces.exporters) * slots, np.uint64)
+        for at in there:
+            numbers[at] = self._place_number(pieces.exporters[at // slots], first + at % slots)
         found: np.ndarray = numbers.take(place)
         return found
 
@@ -205,8 +207,8 @@ class FlowTally:
         self._total += most
         if self._total < LARGEST_SUM:
             return
-        total = max(int(cells.sums(name).sum()) for cells in (self._plain, self._full) for name in AMOUNTS)
-        self._total = 2 * total + most  # the two kinds of cells share it
+        total = max(int(cells.sums(name).sum()) for cells in self._cells.values() for name in AMOUNTS)
+        self._total = len(self._cells) * total + most
         if self._total >= LARGEST_SUM:
             self._aside += self._as_sums()
             self._begin_anew()
@@ -214,39 +216,41 @@ class FlowTally:
 
     def _fold(self) -> None:
         """No exporter has more than LONELY_ROWS lonely rows in a slot: the smaller ones are summed into the address ::."""
-        if self._plain.count + self._full.count < self._fold_at:
+        if self._count_cells() < self._fold_at:
             return
-        lonely = [_lonely_places(cells) for cells in (self._plain, self._full)]
-        counts = np.bincount(np.concatenate([place for _, place, _ in lonely]), minlength=1)
-        for number in np.flatnonzero(counts > LONELY_ROWS).tolist():
-            self._fold_place(number)
+        most = self._fold_places(np.flatnonzero(self._lonely_counts() > LONELY_ROWS).tolist())
         # No slot can have too many before so many rows have come.
-        most = min(int(counts.max()), LONELY_ROWS)
-        self._fold_at = self._plain.count + self._full.count + LONELY_ROWS - most + 1
+        self._fold_at = self._count_cells() + LONELY_ROWS - most + 1
 
-    def _fold_place(self, number: int) -> None:
-        """Half of LONELY_ROWS are left in a place, the largest."""
-        exporter = next(exporter for (exporter, _), place in self._places.items() if place == number)
-        sizes = []
-        for cells in (self._plain, self._full):
-            at, place, size = _lonely_places(cells)
-            sizes.append(size[place == number])
-        border = np.partition(np.concatenate(sizes), -(LONELY_ROWS // 2))[-(LONELY_ROWS // 2)]
-        for cells in (self._plain, self._full):
-            at, place, size = _lonely_places(cells)
-            self._fold_cells(cells, at[(place == number) & (size < border)], exporter)
+    def _lonely_counts(self) -> np.ndarray:
+        """How many lonely rows each place has."""
+        return np.bincount(np.concatenate([_lonely(cells)[1] for cells in self._cells.values()]), minlength=1)
+
+    def _fold_places(self, numbers: list[int]) -> int:
+        """Half of LONELY_ROWS are left in each of these places, the largest; the most that any place has now."""
+        for number in numbers:
+            exporter = next(exporter for (exporter, _), place in self._places.items() if place == number)
+            lonely = [_lonely(cells) for cells in self._cells.values()]
+            here = [at[place == number] for at, place, _ in lonely]
+            sizes = np.concatenate([size[place == number] for _, place, size in lonely])
+            owners = np.repeat(np.arange(len(here)), [len(at) for at in here])
+            smallest = np.argpartition(sizes, -(LONELY_ROWS // 2))[: -(LONELY_ROWS // 2)]
+            which = np.concatenate(here)[smallest]
+            for owner, cells in enumerate(self._cells.values()):
+                self._fold_cells(cells, which[owners[smallest] == owner], exporter)
+        return int(self._lonely_counts().max())
 
     def _fold_cells(self, cells: Cells, those: np.ndarray, exporter: str) -> None:
         """These cells are gone, and their sums are those of the address ::, by flags."""
-        high = cells.keys()[0][those] & ~_ADDRESS
+        high = cells.words()[0][those] & ~_ADDRESS
         sums = {name: cells.sums(name)[those] for name in AMOUNTS}
         kept = np.ones(cells.count, bool)
         kept[those] = False
         cells.keep(kept)
         none = np.zeros(len(those), np.uint64)
-        numbers = self._full.find([high, none, none, none])
+        numbers = self._cells[_SIX].find([high, none, none])
         for name, column in sums.items():
-            self._full.add(name, numbers, column)
+            self._cells[_SIX].add(name, numbers, column)
         self.counts[exporter, "rows_folded"] += len(those)
 
     # Sums
@@ -258,7 +262,7 @@ class FlowTally:
         owners = np.array([number[exporter] for exporter, _ in self._places], np.int64)
         slots = np.array([slot for _, slot in self._places], np.int32)
         rows, places = [], []
-        for cells in (self._plain, self._full):
+        for cells in self._cells.values():
             made, place = _as_rows(cells, slots)
             rows.append(made)
             places.append(owners[place])
@@ -279,46 +283,59 @@ class FlowTally:
         slots, which = np.unique(rows["slot"], return_inverse=True)
         places = np.array([self._place_number(exporter, slot) for slot in slots.tolist()], np.uint64)[which]
         high = (places << _PLACE_SHIFT) | (rows["flags"].astype(np.uint64) << _FLAGS_SHIFT)
-        is_plain = (rows["mac"] == 0) & (rows["vlan"] == 0) & is_mapped(rows["hi"], rows["lo"])
-        for cells, those in ((self._plain, np.flatnonzero(is_plain)), (self._full, np.flatnonzero(~is_plain))):
-            some, word = rows[those], high[those]
-            if cells is self._plain:
-                numbers = cells.find([word | (some["lo"] & _ADDRESS)])
+        is_linked = (rows["mac"] != 0) | (rows["vlan"] != 0)
+        is_four = ~is_linked & is_mapped(rows["hi"], rows["lo"])
+        for words, mask in ((_FOUR, is_four), (_SIX, ~is_linked & ~is_four), (_LINKED, is_linked)):
+            those = np.flatnonzero(mask)
+            some, cells = rows[those], self._cells[words]
+            keys = [high[those], some["mac"], some["hi"], some["lo"]]
+            if words == _FOUR:
+                keys = [keys[0] | (some["lo"] & _ADDRESS)]
+            elif words == _SIX:
+                keys = [keys[0], *keys[2:]]
             else:
-                numbers = cells.find([word | some["vlan"].astype(np.uint64), some["mac"], some["hi"], some["lo"]])
+                keys[0] |= some["vlan"]
+            numbers = cells.find(keys)
             for name in AMOUNTS:
                 cells.add(name, numbers, some[name])
 
+    def _count_cells(self) -> int:
+        return sum(cells.count for cells in self._cells.values())
 
+
+@dataclass(frozen=True, slots=True)
 class _End:
-    """One end of pieces, as far as it is kept: the words of its keys, and what it moved."""
+    """One end of pieces, as far as it is kept: the words of its keys, and what it moved; `flows` first pieces, then others."""
 
-    def __init__(self, records: Records, pieces: Pieces, high: np.ndarray, kept: _Kept, *, is_src: bool = True) -> None:
-        mask, flags = kept
-        at = pieces.at
-        those = np.flatnonzero(mask if at is None else mask[at])
-        of = those if at is None else at[those]
-        word = high[those]
-        if flags is not None:
-            word |= flags[of] << _FLAGS_SHIFT
-        address = (records.src if is_src else records.dst)[of]
-        self.octets = pieces.octets[those]
-        self.packets = pieces.packets[those]
-        self.flows = pieces.flows if isinstance(pieces.flows, int) else pieces.flows[those]
-        if records.links is None and address.ndim == 1:
-            self.keys = [word | address]
-            return
-        hi, lo = (np.zeros(len(address), np.uint64), _MAPPED | address) if address.ndim == 1 else address.T
-        if records.links is None:
-            self.keys = [word, np.zeros(len(hi), np.uint64), hi, lo]
-        else:
-            mac, vlan = records.links[:2] if is_src else records.links[2:]
-            self.keys = [word | vlan[of], mac[of], hi, lo]
+    keys: list[np.ndarray]
+    octets: np.ndarray
+    packets: np.ndarray
+    flows: int
 
 
-def _lonely_places(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _end_of(pieces: Pieces, place: np.ndarray, kept: _Kept, *, is_src: bool = True) -> _End:
+    mask, flags = kept
+    which = np.arange(len(pieces.slot)) if mask is None else np.flatnonzero(mask)
+    word = place[which]
+    if isinstance(flags, np.ndarray):
+        word |= flags[which] << _FLAGS_SHIFT
+    elif flags:
+        word |= flags << _FLAGS_SHIFT
+    address = (pieces.src if is_src else pieces.dst)[which]
+    is_four = address.ndim == 1
+    if pieces.links is not None:
+        mac, vlan = pieces.links[:2] if is_src else pieces.links[2:]
+        hi, lo = (np.zeros(len(address), np.uint64), _MAPPED | address) if is_four else (address[:, 0], address[:, 1])
+        keys = [word | vlan[which], mac[which], hi, lo]
+    else:
+        keys = [word | address] if is_four else [word, address[:, 0], address[:, 1]]
+    flows = int(np.searchsorted(which, pieces.records))
+    return _End(keys, pieces.octets[which], pieces.packets[which], flows)
+
+
+def _lonely(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of the lonely rows that may be folded: which cells, their places, their bytes."""
-    word = cells.keys()[0]
+    word = cells.words()[0]
     flags = word >> _FLAGS_SHIFT & _FLAGS
     at = np.flatnonzero(flags & (_LONELY | _BLIND) == _LONELY)
     return at, (word[at] >> _PLACE_SHIFT).astype(np.int64), cells.sums("bytes_in")[at] + cells.sums("bytes_out")[at]
@@ -326,15 +343,17 @@ def _lonely_places(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _as_rows(cells: Cells, slots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All cells as rows (dtype FLOW_SUM), and their places."""
-    keys = cells.keys()
+    keys = cells.words()
     place = (keys[0] >> _PLACE_SHIFT).astype(np.int64)
     rows = np.zeros(cells.count, FLOW_SUM)
     rows["slot"] = slots[place]
     rows["flags"] = keys[0] >> _FLAGS_SHIFT & _FLAGS
-    if len(keys) == 1:
+    if len(keys) == _FOUR:
         rows["hi"], rows["lo"] = MAPPED_HI, _MAPPED | (keys[0] & _ADDRESS)
     else:
-        rows["vlan"], rows["mac"], rows["hi"], rows["lo"] = keys[0] & _VLAN, keys[1], keys[2], keys[3]
+        rows["hi"], rows["lo"] = keys[-2], keys[-1]
+    if len(keys) == _LINKED:
+        rows["vlan"], rows["mac"] = keys[0] & _VLAN, keys[1]
     for name in AMOUNTS:
         rows[name] = cells.sums(name)
     return rows, place

@@ -131,14 +131,19 @@ class SqliteFlowStore:
 
     def read(self, start_s: int, end_s: int, *, unattributed_only: bool = False) -> Iterator[KeptSums]:
         """What is kept of [start_s, end_s), slot by slot; see ports.FlowStore. ValueError: bounds off the slots."""
-        if start_s % SLOT_S or end_s % SLOT_S:
-            raise ValueError(f"the range [{start_s}, {end_s}) does not lie on {SLOT_S} s slots")
+        _must_lie_on_slots(start_s, end_s)
         return self._read(start_s // SLOT_S, end_s // SLOT_S, _LOOSE if unattributed_only else _PILES)
 
     def _read(self, first: int, past: int, sql: str) -> Iterator[KeptSums]:
         for day in self._days_between(first, past):
             for slot in self._slots(day, first, past):
                 yield from self._read_slot(day, slot, sql)
+
+    def slots(self, start_s: int, end_s: int) -> list[int]:
+        """The slots in [start_s, end_s) of which something is kept, ascending. ValueError: bounds off the slots."""
+        _must_lie_on_slots(start_s, end_s)
+        first, past = start_s // SLOT_S, end_s // SLOT_S
+        return [slot for day in self._days_between(first, past) for slot in self._slots(day, first, past)]
 
     def _days_between(self, first: int, past: int) -> list[int]:
         with self._lock:
@@ -218,6 +223,11 @@ class SqliteFlowStore:
         with self._lock:
             self._days.must_be_open()
             self._days.close()
+
+
+def _must_lie_on_slots(start_s: int, end_s: int) -> None:
+    if start_s % SLOT_S or end_s % SLOT_S:
+        raise ValueError(f"the range [{start_s}, {end_s}) does not lie on {SLOT_S} s slots")
 
 
 def _by_day(sums: Sequence[KeptSums], since_s: int) -> dict[int, list[KeptSums]]:

@@ -39,4 +39,14 @@ CREATE TABLE IF NOT EXISTS counters (
     PRIMARY KEY (organization, subject, source, counter)
 ) STRICT, WITHOUT ROWID;
 
+-- Counters that were too old at the last look, with their states then: those that nobody moved until the next look go.
+CREATE TABLE IF NOT EXISTS stale_counters (
+    organization    TEXT NOT NULL,
+    subject         TEXT NOT NULL,
+    source          TEXT NOT NULL,
+    counter         TEXT NOT NULL,
+    state           BLOB NOT NULL,
+    PRIMARY KEY (organization, subject, source, counter)
+) STRICT, WITHOUT ROWID;
+
 INSERT OR IGNORE INTO floor VALUES (1, 0, 0, 0, '0', '0', '0', 0);

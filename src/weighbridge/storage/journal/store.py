@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import OrderedDict
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,7 +26,7 @@ from weighbridge.storage.journal.lock import hold
 from weighbridge.storage.journal.tables import NEW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from weighbridge.ports import CounterKey
 
@@ -39,6 +39,10 @@ WAL_BYTES = 64 << 20
 otherwise a writer that never rests would let it grow for ever."""
 REPLAY_EVENTS = 65_536
 """Events read at a time when ids are replayed: 4 MB."""
+COUNTERS_LOOKED_AT = 1_000
+"""Counter states looked at or forgotten at a time: the writer waits a few milliseconds for it at most."""
+STALE_NOTED = 200_000
+"""Most counters that one turn may find too old: 30 MB of notes. The next turns find the others."""
 BUSY_MS = 5_000
 """How long SQLite waits for another process (a backup) that holds the file."""
 
@@ -50,7 +54,13 @@ _SCHEMA, _NEWEST, _MOVE_FLOOR, _RAISE_FLOOR, _TRIMMABLE, _UPSERT_COUNTER = (
 )
 _APPEND = "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 _READ = "SELECT * FROM rows WHERE position > ? ORDER BY position"
-_COUNTER = "SELECT state FROM counters WHERE organization = ? AND subject = ? AND source = ? AND counter = ?"
+_IS_COUNTER = "organization = ? AND subject = ? AND source = ? AND counter = ?"
+_COUNTER = f"SELECT state FROM counters WHERE {_IS_COUNTER}"  # noqa: S608  a constant
+_COUNTERS_AFTER = """SELECT * FROM counters WHERE (organization, subject, source, counter) > (?, ?, ?, ?)
+ORDER BY organization, subject, source, counter LIMIT ?"""
+
+_FORGET = f"DELETE FROM counters WHERE {_IS_COUNTER} AND state = ?"  # noqa: S608  a constant
+_FORGET_NOTE = f"DELETE FROM stale_counters WHERE {_IS_COUNTER}"  # noqa: S608  a constant
 
 _encode_state = msgspec.msgpack.Encoder().encode
 _decode_state = msgspec.msgpack.Decoder(CounterState).decode
@@ -250,6 +260,41 @@ class SqliteJournal:
                 raise
         self._newest = place
 
+    def forget_counters(self, before_us: int) -> int:
+        """Forget counters whose newest reading lay before an instant at the call before too; see ports.Journal."""
+        gone = 0
+        while (count := self._forget_some()) is not None:
+            gone += count
+        noted = 0
+        last: CounterKey | None = ("", "", "", "")
+        while last is not None and noted < STALE_NOTED:
+            count, last = self._note_stale(last, before_us)
+            noted += count
+        return gone
+
+    def _forget_some(self) -> int | None:
+        """Some of what the last turn noted is gone, but for counters that moved since; None: nothing is noted."""
+        with self._reading, self._writing, faults.told(self._folder):
+            stale = self._fold.execute("SELECT * FROM stale_counters LIMIT ?", (COUNTERS_LOOKED_AT,)).fetchall()
+            if not stale:
+                return None
+            with self._transaction() as connection:
+                gone = connection.executemany(_FORGET, stale).rowcount
+                connection.executemany(_FORGET_NOTE, [row[:4] for row in stale])
+            for organization, subject, source, counter, _ in stale:
+                self._counters.pop((organization, subject, source, counter), None)
+            return gone
+
+    def _note_stale(self, after: CounterKey, before_us: int) -> tuple[int, CounterKey | None]:
+        """Some counters have been looked at, and those that are too old are noted: how many, and the last one's key."""
+        with self._reading, faults.told(self._folder):
+            rows = self._fold.execute(_COUNTERS_AFTER, (*after, COUNTERS_LOOKED_AT)).fetchall()
+            stale = [row for row in rows if _decode_state(row[4]).at_us < before_us]
+            if stale:
+                with self._writing, self._transaction() as connection:
+                    connection.executemany("INSERT INTO stale_counters VALUES (?, ?, ?, ?, ?)", stale)
+        return len(stale), tuple(rows[-1][:4]) if len(rows) == COUNTERS_LOOKED_AT else None
+
     # The fold's calls.
 
     def mark(self) -> Mark:
@@ -283,18 +328,23 @@ class SqliteJournal:
             place = self._fold.execute(_TRIMMABLE, (until, TRIM_ROWS)).fetchone()[0]
             if place is None:
                 return 0
-            self._fold.execute("BEGIN IMMEDIATE")
-            try:
-                self._fold.execute(_RAISE_FLOOR, (place,))
-                self._fold.execute("UPDATE floor SET trimmed = ?", (place,))
-                self._fold.execute("DELETE FROM gaps WHERE until_position <= ?", (place,))
-                count = self._fold.execute("DELETE FROM rows WHERE position <= ?", (place,)).rowcount
-                self._fold.execute("COMMIT")
-            except BaseException:
-                if self._fold.in_transaction:
-                    self._fold.execute("ROLLBACK")
-                raise
-            return count
+            with self._transaction() as connection:
+                connection.execute(_RAISE_FLOOR, (place,))
+                connection.execute("UPDATE floor SET trimmed = ?", (place,))
+                connection.execute("DELETE FROM gaps WHERE until_position <= ?", (place,))
+                return connection.execute("DELETE FROM rows WHERE position <= ?", (place,)).rowcount
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A transaction on the fold's connection; nothing of it is kept if it raises."""
+        self._fold.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._fold
+            self._fold.execute("COMMIT")
+        except BaseException:
+            if self._fold.in_transaction:
+                self._fold.execute("ROLLBACK")
+            raise
 
     def checkpoint(self) -> None:
         """What is committed is in the database file, so that the write-ahead log starts anew. Call it every second."""

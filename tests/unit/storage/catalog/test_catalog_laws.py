@@ -4,6 +4,7 @@ tells what would be, the catalog as a file changes nothing, and what is on disk 
 from __future__ import annotations
 
 import shutil
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +16,7 @@ from support.kit import NOW_S, HandClock
 from weighbridge.domain.errors import InvalidDocumentError
 from weighbridge.domain.timegrid import rfc3339
 from weighbridge.http.route import Principal
+from weighbridge.metering.attribution import stretches
 from weighbridge.model import CatalogView, Kind, Scope, SeriesKey
 from weighbridge.storage.catalog.store import FILE_NAME, SqlCatalog
 
@@ -36,13 +38,27 @@ allowances = st.fixed_dictionaries({}, optional={"granted": amounts, "additional
 quotas = st.fixed_dictionaries(
     {"region": few(SLUGS)}, optional={"price": maybe_amounts, "tb": allowances, "mbps": allowances})
 endpoints = st.fixed_dictionaries({"method": few(["GET", "post"]), "path": names.map(lambda name: f"/{name}")})
-peers = st.fixed_dictionaries({"id": few(["alice", "bob"])}, optional={"public_key": st.none() | names})
+ports = st.fixed_dictionaries(
+    {"device": st.just("d"), "name": few(["1", "2"])}, optional={"facing": few(["server", "network"])})
+dated: dict[str, st.SearchStrategy[Any]] = {
+    "from": st.integers(-20, 20).map(lambda slots: rfc3339(NOW_S + slots * 100)),
+    "addresses": st.lists(few(["192.0.2.10", "192.0.2.0/24", "::ffff:192.0.2.11", "2001:db8::/64"]), max_size=2),
+    "macs": st.lists(few(["5254.0012.3456", "52:54:00:12:34:57"]), max_size=1),
+    "vlans": st.lists(st.integers(1, 3), max_size=2),
+    "interfaces": st.lists(ports, max_size=1),
+    "metering": st.none() | few(["interfaces", "flows", "host"]),
+    "exporter": st.none() | few(["edge-1", "edge-2"]),
+}
+peers = st.fixed_dictionaries(
+    {"id": few(["alice", "bob"])}, optional={"public_key": st.none() | names, "common_name": st.none() | names, **dated})
+exporters = st.fixed_dictionaries(
+    {"id": few(["edge-1", "edge-2"])},
+    optional={"sampling_rate": st.none() | st.integers(1, 2**31), "networks": dated["addresses"]})
 
 
 def servers(number: int) -> st.SearchStrategy[dict[str, Any]]:
     ids = few([f"sv_{number}", f"sv_{number}x"])
-    dates = st.integers(-20, 20).map(lambda slots: rfc3339(NOW_S + slots * 100))
-    return st.fixed_dictionaries({"id": ids, "hostname": names, "region": few(SLUGS)}, optional={"from": dates})
+    return st.fixed_dictionaries({"id": ids, "hostname": names, "region": few(SLUGS)}, optional=dated)
 
 
 def projects(number: int) -> st.SearchStrategy[dict[str, Any]]:
@@ -66,7 +82,7 @@ def organizations(number: int) -> st.SearchStrategy[dict[str, Any]]:
     vpns = st.fixed_dictionaries(
         {"id": st.just(UUIDS[number]), "name": names},
         optional={"region": st.none() | few(SLUGS), "primary_server": st.none() | st.just(f"sv_{number}"),
-                  "peers": some(peers)})
+                  "peers": some(peers), **dated})
     spaces = st.fixed_dictionaries({"id": few([number, number + 10]), "name": names})
     return st.fixed_dictionaries(
         {"id": st.just(f"org_{number}"), "slug": few(["a", "b", "c"]), "name": names},
@@ -78,8 +94,15 @@ def organizations(number: int) -> st.SearchStrategy[dict[str, Any]]:
 
 regions = st.tuples(names, names).map(lambda pair: [
     {"id": f"reg_{slug}", "slug": slug, "name": name} for slug, name in zip(SLUGS, pair, strict=True)])
+
+
+def addressed(exporter: dict[str, Any]) -> dict[str, Any]:
+    return {**exporter, "address": f"198.51.100.{exporter['id'][-1]}"}
+
+
 documents = st.fixed_dictionaries(
-    {"organizations": some(st.one_of(organizations(1), organizations(2)))}, optional={"regions": regions})
+    {"organizations": some(st.one_of(organizations(1), organizations(2)))},
+    optional={"regions": regions, "exporters": some(exporters.map(addressed))})
 steps = st.lists(st.tuples(documents, st.booleans(), st.integers(0, 900)), min_size=1, max_size=3)
 
 
@@ -117,6 +140,16 @@ def test_files_one_after_the_other(migrated: Path, first: list[dict[str, Any]], 
         assert copied(again.view()) == before
         assert again.export(ADMIN) == exported
         again.close()
+        check_elsewhere(Path(folder) / "elsewhere", exported)
+
+
+def check_elsewhere(folder: Path, exported: dict[str, Any]) -> None:
+    """The file makes the same catalog elsewhere, attributions included."""
+    folder.mkdir()
+    catalog = SqlCatalog(folder, HandClock())
+    catalog.apply(exported)
+    assert catalog.export(ADMIN) == exported
+    catalog.close()
 
 
 def take(catalog: SqlCatalog, document: dict[str, Any], *, prune: bool) -> None:
@@ -150,5 +183,25 @@ def check_references(view: CatalogView) -> None:
     for app, by_name in view.environments_of.items():
         assert {view.environments[number].name: number for number in by_name.values()} == by_name
         assert {view.environments[number].app for number in by_name.values()} == {app}
+    check_claims(view)
     living = [org.slug for org in view.organizations.values() if org.deleted_at_s is None]
     assert len(living) == len(set(living))
+
+
+def check_claims(view: CatalogView) -> None:
+    """By looking at every pair: what is claimed at one time by two is told apart by exporters."""
+    for one, two in combinations(list(stretches(view)), 2):
+        if (one.kind, one.object) == (two.kind, two.object):
+            assert one.until_s <= two.from_s
+        if one.from_s >= two.until_s or two.from_s >= one.until_s or (one.kind, one.object) == (two.kind, two.object):
+            continue
+        mine, theirs = one.attribution, two.attribution
+        assert not {(port.device, port.name) for port in mine.interfaces} & {
+            (port.device, port.name) for port in theirs.interfaces}
+        if mine.exporter == theirs.exporter or None in (mine.exporter, theirs.exporter):
+            assert not set(mine.addresses) & set(theirs.addresses)
+            assert not set(mine.macs) & set(theirs.macs)
+            assert not set(mine.vlans) & set(theirs.vlans)
+    for thing in (*view.servers.values(), *view.vpns.values(), *view.peers.values()):
+        if thing.deleted_at_s is None and thing.attributions and thing.attributions[-1].exporter is not None:
+            assert view.exporters[thing.attributions[-1].exporter].deleted_at_s is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from weighbridge.dialects.native.catalog import CATALOG_ROUTES
 from weighbridge.dialects.native.catalog_yaml import read_yaml
 from weighbridge.dialects.native.keys import KEY_ROUTES
-from weighbridge.storage.catalog import kinds
+from weighbridge.storage.catalog import attributions, kinds, networks
 
 if TYPE_CHECKING:
     from weighbridge.storage.catalog.store import SqlCatalog
@@ -19,9 +19,11 @@ PAGE = (Path(__file__).parents[4] / "docs" / "catalog.md").read_text(encoding="u
 
 def test_its_files_can_be_applied_one_after_the_other(empty: SqlCatalog) -> None:
     files = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    assert len(files) == 2
+    assert len(files) == 3
     created = [len(empty.apply(read_yaml(file.encode())).create) for file in files]
-    assert created == [10, 0]
+    assert created == [11, 0, 0]
+    last = empty.view().servers["sv_A05EdQ50dvKYQ"].attributions[-1]
+    assert (last.macs, last.exporter, last.billed) == (("52:54:00:12:34:56",), "edge-1", "flows")
 
 
 def test_its_paths_are_served() -> None:
@@ -34,3 +36,11 @@ def test_its_paths_are_served() -> None:
 def test_its_figures_are_those_of_the_code() -> None:
     for figure in (kinds.ENVIRONMENTS_PER_APP, kinds.CONSUMERS_PER_APP, kinds.FIRST_NUMBER):
         assert f"{figure:,}" in PAGE
+    assert f"prefixes, up to {networks.MAX_ADDRESSES:,}" in PAGE
+    assert f"VLANs from 1 to {networks.MAX_VLANS}" in PAGE
+    assert kinds.MAX_SAMPLING_RATE == 2**31
+
+
+def test_it_names_every_field_that_is_dated() -> None:
+    rows = re.findall(r"^\| (`.*?`) \|", PAGE.partition("## By what")[2].partition("\n## ")[0], re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == {*attributions.ATTRIBUTION_FIELDS, "from"}

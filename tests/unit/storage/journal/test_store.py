@@ -152,6 +152,34 @@ def freeze_all(journal: SqliteJournal) -> None:
     assert journal._ids.wait_until_idle()
 
 
+def test_counters_that_nobody_moves_any_more_are_forgotten_at_the_second_look(opened, monkeypatch) -> None:
+    monkeypatch.setattr(store, "COUNTERS_LOOKED_AT", 3)
+    journal = opened()
+    keys = [(KEY[0], KEY[1], KEY[2], f"eth{number}") for number in range(10)]
+    journal.append(np.zeros(0, MEASUREMENT), {key: state(number) for number, key in enumerate(keys)})
+    assert journal.forget_counters(7) == 0                                # eth0 to eth6 are old, but have a turn
+    journal = opened()
+    journal.append(np.zeros(0, MEASUREMENT), {keys[2]: state(6)})         # still old, and alive
+    assert journal.forget_counters(7) == 6
+    assert [journal.counter(key) for key in keys] == [
+        None, None, state(6), None, None, None, None, state(7), state(8), state(9)]
+    journal = opened()
+    assert [journal.counter(key) is None for key in keys[:3]] == [True, True, False]
+    assert [journal.forget_counters(7), journal.forget_counters(7)] == [1, 0]
+    assert journal.counter(keys[2]) is None
+    journal.append(np.zeros(0, MEASUREMENT), {keys[2]: state(20)})        # read again: it begins anew
+    assert [journal.forget_counters(20), journal.forget_counters(20)] == [0, 3]
+    assert journal.counter(keys[2]) == state(20)
+
+
+def test_a_turn_notes_no_more_counters_than_it_may(opened, monkeypatch) -> None:
+    monkeypatch.setattr(store, "COUNTERS_LOOKED_AT", 3)
+    monkeypatch.setattr(store, "STALE_NOTED", 5)
+    journal = opened()
+    journal.append(np.zeros(0, MEASUREMENT), {(*KEY[:3], f"eth{number}"): state(number) for number in range(10)})
+    assert [journal.forget_counters(100) for _ in range(4)] == [0, 6, 4, 0]
+
+
 def test_rows_go_only_when_fold_and_index_are_past_them(opened, batch, accept) -> None:
     journal = opened()
     for number in range(6):

@@ -20,7 +20,7 @@ KNOWN = 1
 VLANS = 2**16
 
 
-class Known:
+class Ends:
     """An interest, ready for columns."""
 
     def __init__(self, interest: Interest) -> None:

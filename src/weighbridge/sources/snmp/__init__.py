@@ -1,0 +1,1 @@
+"""Interface counters of routers, switches and hosts, polled by SNMP."""
