@@ -78,7 +78,8 @@ def test_law_21_a_rate_multiplies_once(records, setting, is_told):
 
 
 SEEN = st.lists(
-    st.tuples(ENDS, ENDS, st.integers(1, 10**6), st.sets(st.sampled_from(sorted(EXPORTERS)), min_size=1)), min_size=1, max_size=12)
+    st.tuples(ENDS, ENDS, st.integers(1, 10**6), st.sets(st.sampled_from(sorted(EXPORTERS)), min_size=1)),
+    min_size=1, max_size=12)
 POINTS = st.dictionaries(st.sampled_from(sorted(SERVERS.values())), st.sampled_from(sorted(EXPORTERS.values())))
 
 

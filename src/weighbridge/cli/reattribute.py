@@ -26,7 +26,7 @@ CHANGES = ("gained_bytes_in", "lost_bytes_in", "gained_bytes_out", "lost_bytes_o
     "--days", type=click.IntRange(1, 3660), required=True, metavar="NUMBER",
     help="How many days back; what is kept of them (`retention_days_flows`) is worked out anew.",
 )
-@click.option("--apply", "is_applied", is_flag=True, help="Do it; without this it is only said what would change.")
+@click.option("--apply", "--yes", "is_applied", is_flag=True, help="Do it; without this it is only said what would change.")
 @format_option
 @client_options
 @example("weighbridge reattribute --days 7", "weighbridge reattribute --days 7 --apply")

@@ -28,6 +28,7 @@ from weighbridge.metering.flows.limits import SETTLED_AFTER_S
 from weighbridge.metering.flows.rows import THING_SUM, difference_rows, sums_by_thing
 from weighbridge.metering.flows.sums import exact_sum, run_starts
 from weighbridge.metering.gathering import Gathered
+from weighbridge.metering.limits import EARLIEST_US
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import END_S, Metering, SeriesKey
 from weighbridge.ports import KeptSums, Members
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 PIECE_S = 1800
 """What is worked out at once. With 10,000 addresses that is some 20 MB on the way and a quarter of a second, for which flows
 that come in wait."""
+EARLIEST_S = EARLIEST_US // 1_000_000
 SOURCE = "reattribution"
 """The source of corrections, for their ids."""
 
@@ -105,9 +107,9 @@ class Reattribution:
 
     def bounds_s(self) -> tuple[int, int]:
         """Between which instants slots can be corrected: everything of them is kept, and nothing more is expected."""
-        since_s = max(self._flows.kept_since_s(), self._usage.exact_since_s())
+        since_s = max(self._flows.kept_since_s(), self._usage.exact_since_s(), EARLIEST_S)
         settled_s = (self._clock.now_us() // 1_000_000 - SETTLED_AFTER_S) // SLOT_S * SLOT_S
-        return -(-since_s // SLOT_S) * SLOT_S, max(settled_s, 0)
+        return -(-since_s // SLOT_S) * SLOT_S, max(settled_s, EARLIEST_S)
 
     def run(self, from_s: int, to_s: int, *, dry_run: bool) -> Outcome:
         """Slots that lie within [from_s, to_s) are as the catalog says today; with `dry_run`, what that would take.
@@ -124,7 +126,8 @@ class Reattribution:
                     start_s, end_s = max(piece_s, from_s, self.bounds_s()[0]), min(piece_s + PIECE_S, to_s)
                     if start_s < end_s:  # or that day was forgotten meanwhile
                         self._run_piece(start_s, end_s, outcome, dry_run=dry_run)
-        _log.info("reattributed", start_s=from_s, end_s=to_s, dry_run=dry_run, corrections=outcome.corrections)
+        if outcome.corrections and not dry_run:
+            _log.info("reattributed", start_s=from_s, end_s=to_s, corrections=outcome.corrections)
         return outcome
 
     def _pieces(self, start_s: int, end_s: int) -> list[int]:
