@@ -20,7 +20,7 @@ from weighbridge.model import Kind, Metering, SeriesKey
 from weighbridge.storage.duckdb.store import DuckDBStore
 from weighbridge.storage.flows.store import SqliteFlowStore
 
-ROUNDS = 5
+ROUNDS = 4
 BEFORE_S = 0.6
 """Longest life of a child after its first batch; most are killed much earlier."""
 MARKER = "2001:db8::"
