@@ -2,126 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
-from support.kit import ADMIN, HandClock, app_of, client_of, key, services_with
-from weighbridge.dialects.native.catalog import CATALOG_ROUTES
+from support.catalog_server import ACME, BOLT, FILE, PROJECT, READER, VPN, CatalogServer
+from support.kit import ADMIN
 from weighbridge.dialects.native.catalog_docs import RESOURCES, YAML_TYPES, Resource
-from weighbridge.dialects.native.errors import refuse
-from weighbridge.dialects.native.keys import KEY_ROUTES
-from weighbridge.http.route import Dialect
-from weighbridge.model import Scope
-from weighbridge.storage.catalog.book import enter_key
 from weighbridge.storage.catalog.kinds import KINDS
-from weighbridge.storage.catalog.store import FILE_NAME, SqlCatalog
+from weighbridge.storage.catalog.store import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    import httpx
-
-NATIVE = Dialect("native", ("/",), (*CATALOG_ROUTES, *KEY_ROUTES), refuse)
-ACME, BOLT, PROJECT, READER = "acme-key", "bolt-key", "project-key", "reader-key"
-VPN = "d290f1ee-6c54-4b01-90e6-d701748f0851"
-FILE = f"""
-regions: [{{id: reg_br, slug: brazil, name: Brazil}}]
-exporters: [{{id: edge-0, address: 198.51.100.1}}]
-organizations:
-  - id: org_acme
-    slug: acme
-    name: Acme Hosting
-    projects:
-      - {{id: proj_1, slug: knife, servers: [{{id: sv_1, hostname: web-1, region: brazil, from: 2025-12-01}}]}}
-    vpn_instances: [{{id: {VPN}, name: hq, primary_server: sv_1, peers: [{{id: alice}}]}}]
-    apps: [{{id: 1, name: shop, environments: [{{id: 1, name: prod}}], consumers: [{{id: 7, identifier: alice}}]}}]
-    spaces: [{{id: 123, name: Blog}}]
-  - {{id: org_bolt, slug: bolt, name: Bolt}}
-"""
-EVERY = set(Scope) - {Scope.ADMIN}
-
-
-class Server:
-    """A client's sight of the routes over a catalog on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.clock = HandClock()
-        self.catalog = SqlCatalog(folder, self.clock)
-        book = self.catalog._book
-        for each in (key(ADMIN, [Scope.ADMIN], None), key(ACME, EVERY), key(BOLT, EVERY, "org_bolt"),
-                     key(PROJECT, EVERY, project="proj_1"), key(READER, [Scope.TRAFFIC_READ])):
-            enter_key(book, each)  # in memory is enough
-        self._app = app_of([NATIVE], services_with(self.catalog.view(), self.clock))
-        object.__setattr__(self._app._services, "catalog", self.catalog)
-
-    def ask(self, method: str, path: str, secret: str = ADMIN, **request: Any) -> httpx.Response:
-        async def ask() -> httpx.Response:
-            async with client_of(self._app) as client:
-                headers = {"Authorization": secret, **request.pop("headers", {})}
-                return await client.request(method, path, headers=headers, **request)
-
-        answer = asyncio.run(ask())
-        check(method, path, answer)
-        return answer
-
-    def put(self, body: str | bytes, query: str = "", content_type: str = "application/yaml") -> httpx.Response:
-        return self.ask("PUT", f"/api/v1/catalog{query}", content=body, headers={"Content-Type": content_type})
-
-
-def check(method: str, path: str, answer: httpx.Response) -> None:
-    """A good answer is what its route documents, an error a problem."""
-    if answer.status_code >= 400:
-        assert answer.headers["content-type"] == "application/problem+json", answer.text
-        assert answer.json()["status"] == answer.status_code != 500
-        return
-    bare = path.partition("?")[0]
-    for route in NATIVE.routes:
-        pattern = route.path.split("/")
-        if route.method == method and len(pattern) == len(bare.split("/")) and all(
-            part == given or part.startswith("{") for part, given in zip(pattern, bare.split("/"), strict=True)
-        ):
-            documented = route.answers[answer.status_code]
-            if documented.content:
-                Draft202012Validator(documented.content["application/json"]).validate(answer.json())
-            return
-    pytest.fail(f"no route for {path}")
-
-
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A catalog's file that holds what FILE says."""
     folder = tmp_path_factory.mktemp("prepared")
-    found = Server(folder)
+    found = CatalogServer(folder)
     assert found.put(FILE).status_code == 200
     found.catalog.close()
     return folder / FILE_NAME
 
 
 @pytest.fixture
-def server(tmp_path: Path, prepared: Path) -> Iterator[Server]:
+def server(tmp_path: Path, prepared: Path) -> Iterator[CatalogServer]:
     shutil.copy(prepared, tmp_path / FILE_NAME)
-    found = Server(tmp_path)
+    found = CatalogServer(tmp_path)
     yield found
     found.catalog.close()
 
 
-def test_a_file_is_applied_and_again_changes_nothing(server: Server) -> None:
+def test_a_file_is_applied_and_again_changes_nothing(server: CatalogServer) -> None:
     again = server.put(FILE)
     assert again.json() == {"create": [], "change": [], "delete": [], "leave": 12}
 
 
 @pytest.mark.parametrize("content_type", YAML_TYPES)
-def test_every_name_of_yaml_is_taken(server: Server, content_type: str) -> None:
+def test_every_name_of_yaml_is_taken(server: CatalogServer, content_type: str) -> None:
     assert server.put(FILE, content_type=content_type).json()["leave"] == 12
 
 
-def test_dry_run_and_prune_are_flags(server: Server) -> None:
+def test_dry_run_and_prune_are_flags(server: CatalogServer) -> None:
     body = json.dumps({"organizations": [{"id": "org_acme", "name": "New", "spaces": []}]})
     plan = {
         "create": [], "leave": 0, "delete": [{"kind": "space", "id": 123}, {"kind": "organization", "id": "org_bolt"}],
@@ -134,7 +59,7 @@ def test_dry_run_and_prune_are_flags(server: Server) -> None:
     assert server.ask("GET", "/api/v1/organizations/org_bolt").status_code == 404
 
 
-def test_the_catalog_as_a_file_changes_nothing(server: Server) -> None:
+def test_the_catalog_as_a_file_changes_nothing(server: CatalogServer) -> None:
     file = server.ask("GET", "/api/v1/catalog").content
     for content_type in ("application/json", "application/yaml"):
         plan = server.put(file, "?prune=true", content_type).json()
@@ -143,18 +68,18 @@ def test_the_catalog_as_a_file_changes_nothing(server: Server) -> None:
 
 @pytest.mark.parametrize(("secret", "organizations"), [
     (ADMIN, ["org_acme", "org_bolt"]), (ACME, ["org_acme"]), (BOLT, ["org_bolt"]), (READER, ["org_acme"])])
-def test_a_key_reads_its_part_of_the_file(server: Server, secret: str, organizations: list[str]) -> None:
+def test_a_key_reads_its_part_of_the_file(server: CatalogServer, secret: str, organizations: list[str]) -> None:
     file = server.ask("GET", "/api/v1/catalog", secret).json()
     assert [each["id"] for each in file["organizations"]] == organizations
     assert [each["slug"] for each in file["regions"]] == ["brazil"]
     assert [each["id"] for each in file["exporters"]] == (["edge-0"] if secret == ADMIN else [])
 
 
-def test_a_file_takes_an_admin(server: Server) -> None:
+def test_a_file_takes_an_admin(server: CatalogServer) -> None:
     assert server.ask("PUT", "/api/v1/catalog", ACME, content=b"{}").status_code == 403
 
 
-def test_all_that_is_wrong_with_a_file_is_told(server: Server) -> None:
+def test_all_that_is_wrong_with_a_file_is_told(server: CatalogServer) -> None:
     answer = server.put("regions: [{id: x y, slug: X, name: 2025-01-01}]\nregion: 5")
     assert answer.status_code == 422
     assert [error["where"] for error in answer.json()["errors"]] == ["region", "regions[0].id", "regions[0].slug"]
@@ -181,7 +106,7 @@ def test_all_that_is_wrong_with_a_file_is_told(server: Server) -> None:
     (b"<a/>", "application/xml", 415),
     (b" " * (4 * 1024 * 1024 + 1), "application/yaml", 413),
 ])
-def test_bodies_that_cannot_be(server: Server, body: bytes, content_type: str, status: int) -> None:
+def test_bodies_that_cannot_be(server: CatalogServer, body: bytes, content_type: str, status: int) -> None:
     assert server.put(body, content_type=content_type).status_code == status
 
 
@@ -216,7 +141,7 @@ each_resource = pytest.mark.parametrize("resource", RESOURCES, ids=lambda resour
 
 
 @each_resource
-def test_an_object_once_around(server: Server, resource: Resource) -> None:
+def test_an_object_once_around(server: CatalogServer, resource: Resource) -> None:
     body = body_of(resource)
     made = server.ask("POST", place_of(resource), json=body)
     assert made.status_code == 201
@@ -239,7 +164,7 @@ def test_an_object_once_around(server: Server, resource: Resource) -> None:
 
 
 @each_resource
-def test_what_may_not_be_seen_is_not_there(server: Server, resource: Resource) -> None:
+def test_what_may_not_be_seen_is_not_there(server: CatalogServer, resource: Resource) -> None:
     listed = server.ask("GET", place_of(resource)).json()["data"]
     if resource.kind == "region":
         return
@@ -266,7 +191,7 @@ def test_what_may_not_be_seen_is_not_there(server: Server, resource: Resource) -
 
 
 @each_resource
-def test_writing_takes_the_scope_for_it(server: Server, resource: Resource) -> None:
+def test_writing_takes_the_scope_for_it(server: CatalogServer, resource: Resource) -> None:
     for method, path in (("POST", place_of(resource)), ("PATCH", f"{place_of(resource)}/x"),
                          ("DELETE", f"{place_of(resource)}/x")):
         assert server.ask(method, path, READER, json={}).status_code == 403
@@ -280,14 +205,14 @@ def test_writing_takes_the_scope_for_it(server: Server, resource: Resource) -> N
     (b"", 400), (b"{", 400), (b"[]", 422), (b"null", 422), (b'{"\\u0000": 1}', 422), (b'{"nope": 1}', 422),
     (b'{"id": "\\u0000"}', 422), (b'{"id": {"a": []}}', 422), (b'{"name": "\\u0007", "slug": "A", "id": []}', 422),
 ])
-def test_bodies_of_objects_that_cannot_be(server: Server, resource: Resource, body: bytes, status: int) -> None:
+def test_bodies_of_objects_that_cannot_be(server: CatalogServer, resource: Resource, body: bytes, status: int) -> None:
     headers = {"Content-Type": "application/json"}
     version = server.catalog.view().version
     assert server.ask("POST", place_of(resource), content=body, headers=headers).status_code == status
     assert server.catalog.view().version == version
 
 
-def test_pages_go_through_everything_once(server: Server) -> None:
+def test_pages_go_through_everything_once(server: CatalogServer) -> None:
     spaces = [{"id": number, "name": "s"} for number in range(1001, 1251)]
     server.put(json.dumps({"organizations": [{"id": "org_bolt", "spaces": spaces}]}), content_type="application/json")
     found, token, pages = [], "", 0
@@ -301,7 +226,7 @@ def test_pages_go_through_everything_once(server: Server) -> None:
     assert len(server.ask("GET", "/api/v1/spaces").json()["data"]) == 100
 
 
-def test_a_page_goes_on_where_it_ended_though_its_last_object_went(server: Server) -> None:
+def test_a_page_goes_on_where_it_ended_though_its_last_object_went(server: CatalogServer) -> None:
     for number in (1, 2, 3):
         server.ask("POST", "/api/v1/spaces", json={"id": number, "name": "s", "organization": "org_bolt"})
     token = server.ask("GET", "/api/v1/spaces?limit=2").json()["next_token"]
@@ -314,12 +239,12 @@ def test_a_page_goes_on_where_it_ended_though_its_last_object_went(server: Serve
     "limit=0", "limit=1001", "limit=x", "limit=", "limit=-1", "limit=1.0", "limit=%D9%A1", "limit=1&limit=2",
     "limits=5", "next_token=", "next_token=x", "next_token=%00", "next_token=%C3%A9", "project=proj_1",
 ])
-def test_questions_that_cannot_be(server: Server, query: str) -> None:
+def test_questions_that_cannot_be(server: CatalogServer, query: str) -> None:
     assert server.ask("GET", f"/api/v1/spaces?{query}").status_code == 422
 
 
 @pytest.mark.parametrize("path", ["/api/v1/apps", "/api/v1/spaces?organization=org_acme", "/api/v1/servers"])
-def test_a_token_is_of_one_question(server: Server, path: str) -> None:
+def test_a_token_is_of_one_question(server: CatalogServer, path: str) -> None:
     for number in (1, 2):
         server.ask("POST", "/api/v1/spaces", json={"id": number, "name": "s", "organization": "org_bolt"})
     token = server.ask("GET", "/api/v1/spaces?limit=1").json()["next_token"]
@@ -327,7 +252,7 @@ def test_a_token_is_of_one_question(server: Server, path: str) -> None:
     assert (answer.status_code, answer.json()["where"]) == (422, "next_token")
 
 
-def test_a_token_that_was_made_up_is_refused(server: Server) -> None:
+def test_a_token_that_was_made_up_is_refused(server: CatalogServer) -> None:
     from base64 import urlsafe_b64decode, urlsafe_b64encode  # noqa: PLC0415
 
     server.ask("POST", "/api/v1/spaces", json={"id": 1, "name": "s", "organization": "org_bolt"})
@@ -344,11 +269,11 @@ def test_a_token_that_was_made_up_is_refused(server: Server) -> None:
     ("/api/v1/consumers?app=x", ADMIN), ("/api/v1/spaces?organization=org_acme", BOLT),
     ("/api/v1/servers?region=nix", ADMIN), ("/api/v1/vpn_instances/x/peers", ADMIN),
 ])
-def test_filters_that_name_what_is_not_there(server: Server, path: str, secret: str) -> None:
+def test_filters_that_name_what_is_not_there(server: CatalogServer, path: str, secret: str) -> None:
     assert server.ask("GET", path, secret).status_code == 404
 
 
-def test_a_move_over_http(server: Server) -> None:
+def test_a_move_over_http(server: CatalogServer) -> None:
     server.ask("POST", "/api/v1/projects", ACME, json={"id": "proj_2", "slug": "spoon"})
     move = {"project": "proj_2", "from": "2025-12-10T00:07:00Z"}
     moved = server.ask("PATCH", "/api/v1/servers/sv_1", ACME, json=move)
@@ -364,7 +289,7 @@ def test_a_move_over_http(server: Server) -> None:
     assert server.ask("PATCH", "/api/v1/servers/sv_1", PROJECT, json={"project": "proj_1"}).status_code == 404
 
 
-def test_ids_with_odd_characters_have_a_path(server: Server) -> None:
+def test_ids_with_odd_characters_have_a_path(server: CatalogServer) -> None:
     made = server.ask("POST", f"/api/v1/vpn_instances/{VPN}/peers", ACME, json={"id": "bob@example.com:1"})
     assert made.headers["location"] == f"/api/v1/vpn_instances/{VPN}/peers/bob%40example.com%3A1"
     assert server.ask("GET", made.headers["location"]).json()["id"] == "bob@example.com:1"

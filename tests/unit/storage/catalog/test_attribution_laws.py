@@ -3,6 +3,7 @@ its slot on and changes nothing before it, or nothing at all; again it changes n
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -46,10 +47,10 @@ def stretches(known: Attributions, deleted_at_s: int | None = None) -> list[Stre
 def check_partition(known: Attributions) -> None:
     found = stretches(known)
     assert [each.attribution for each in found] == list(known)
-    assert all(one.until_s == two.from_s for one, two in zip(found, found[1:], strict=False))
+    assert all(one.until_s == two.from_s for one, two in pairwise(found))
     assert not found or found[-1].until_s == END_S
     assert all(each.from_s % SLOT_S == 0 for each in found)
-    assert all(undated(one) != undated(two) for one, two in zip((NOTHING, *known), known, strict=False))
+    assert all(undated(one) != undated(two) for one, two in pairwise((NOTHING, *known)))
 
 
 def step(known: Attributions, declared: dict[str, Any], from_s: int | None, now_s: int) -> Attributions:

@@ -38,7 +38,8 @@ allowances = st.fixed_dictionaries({}, optional={"granted": amounts, "additional
 quotas = st.fixed_dictionaries(
     {"region": few(SLUGS)}, optional={"price": maybe_amounts, "tb": allowances, "mbps": allowances})
 endpoints = st.fixed_dictionaries({"method": few(["GET", "post"]), "path": names.map(lambda name: f"/{name}")})
-ports = st.fixed_dictionaries({"device": st.just("d"), "name": few(["1", "2"])}, optional={"facing": few(["server", "network"])})
+ports = st.fixed_dictionaries(
+    {"device": st.just("d"), "name": few(["1", "2"])}, optional={"facing": few(["server", "network"])})
 dated: dict[str, st.SearchStrategy[Any]] = {
     "from": st.integers(-20, 20).map(lambda slots: rfc3339(NOW_S + slots * 100)),
     "addresses": st.lists(few(["192.0.2.10", "192.0.2.0/24", "::ffff:192.0.2.11", "2001:db8::/64"]), max_size=2),
@@ -100,7 +101,8 @@ def addressed(exporter: dict[str, Any]) -> dict[str, Any]:
 
 
 documents = st.fixed_dictionaries(
-    {"organizations": some(st.one_of(organizations(1), organizations(2)))}, optional={"regions": regions, "exporters": some(exporters.map(addressed))})
+    {"organizations": some(st.one_of(organizations(1), organizations(2)))},
+    optional={"regions": regions, "exporters": some(exporters.map(addressed))})
 steps = st.lists(st.tuples(documents, st.booleans(), st.integers(0, 900)), min_size=1, max_size=3)
 
 
