@@ -46,8 +46,8 @@ def be_away(folder: Path, bodies: int) -> bool:
     outcome = catch_up(folder, bodies, tell)
     even = outcome.found == outcome.expected and not outcome.left
     print(
-        f"bodies that waited {outcome.bodies} ({outcome.spool_bytes / 1e6:.1f} MB on disk), delivered in {outcome.took_s:.1f} s, "
-        f"{outcome.bodies / outcome.took_s:.0f} a second, lost or doubled: {'none' if even else 'SOME'}"
+        f"bodies that waited {outcome.bodies} ({outcome.spool_bytes / 1e6:.1f} MB on disk), delivered in {outcome.took_s:.1f}"
+        f" s, {outcome.bodies / outcome.took_s:.0f} a second, lost or doubled: {'none' if even else 'SOME'}"
     )
     if not even:
         print(f"expected {outcome.expected}\nfound    {outcome.found}, {outcome.left} left")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from weighbridge.domain.errors import BusyError
-from weighbridge.metering.gathering import _advance
+from weighbridge.metering.gathering import _advance, _fault
 
 if TYPE_CHECKING:
     from weighbridge.collected import Collected
@@ -35,6 +35,7 @@ class CountingSink:
         if self.is_busy:
             raise BusyError("not now")
         for reading in sorted(collected.readings, key=lambda reading: reading.at_us):
+            assert _fault(reading, reading.at_us) is None
             key = (reading.thing.name, reading.counter)
             step = _advance(self._states.get(key), reading)
             self.outcomes[step.outcome.value] += 1

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = {
     "host": "--server sv_1",
+    "netflow": "--listen 0.0.0.0:2055",
+    "sflow": "--listen 0.0.0.0:6343",
+    "snmp": "--device tor-1 --address 192.0.2.1:161 --community-env TOR1_COMMUNITY",
     "openvpn": "--instance d290f1ee-6c54-4b01-90e6-d701748f0851 --status /run/openvpn-server/status-server.log",
     "wireguard": "--instance d290f1ee-6c54-4b01-90e6-d701748f0851 --interface wg0",
 }
@@ -69,7 +72,7 @@ def _common_options(function: Any) -> Any:  # noqa: ANN401  click's decorators
         click.option(
             "--spool-max",
             metavar="MIB",
-            type=click.IntRange(1, 1024 * MIB),
+            type=click.IntRange(min=1),
             default=4096,
             show_default=True,
             help="Most that waits on this disk, in MiB.",

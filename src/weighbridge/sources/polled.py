@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from weighbridge.sources.collector import Surroundings
 
 OWED_MOST: Final = 200_000
-"""Readings that wait for the sink: the last of each counter and of each of its beginnings. More has no room in memory."""
+"""Counters, each once for each of its beginnings, of which readings wait for the sink. More has no room in memory."""
 AT_ONCE: Final = 10_000
 """Readings handed in together: what one body of an agent holds."""
 LONGEST_WAIT_S: Final = 3600.0
@@ -64,7 +64,7 @@ class Rounds:
         self._things = things
         self._sink = surroundings.sink
         self._clock = surroundings.clock
-        self._owed: dict[tuple[Thing, str, int | None], CounterReading] = {}
+        self._owed: dict[tuple[Thing, str, int | None], list[CounterReading]] = {}
         self._counts: Counter[tuple[str, str]] = Counter()
         self._troubles: dict[str, str] = {}
         self._polled_us = 0
@@ -111,7 +111,7 @@ class Rounds:
 
     def _hand_in(self, readings: Sequence[CounterReading]) -> bool:
         """Whether the sink took these and all that was owed. Otherwise they are owed: their counters may end meanwhile."""
-        waiting = [*self._owed.values(), *readings]
+        waiting = [*(reading for owed in self._owed.values() for reading in owed), *readings]
         self._owed.clear()
         for start in range(0, max(len(waiting), 1), AT_ONCE):
             portion = waiting[start:start + AT_ONCE]
@@ -126,17 +126,17 @@ class Rounds:
         return True
 
     def _owe(self, readings: Sequence[CounterReading]) -> None:
+        """Of each counter the first and the last are kept: what it counts from, and how far it came."""
         for reading in readings:
-            key = (reading.thing, reading.counter, reading.since_us)
-            self._owed.pop(key, None)  # so that the order stays that of time
-            self._owed[key] = reading
+            owed = self._owed.setdefault((reading.thing, reading.counter, reading.since_us), [])
+            owed[1:] = [reading]  # the first stays
         self._drop_owed(len(self._owed) - OWED_MOST)
 
     def _drop_owed(self, count: int) -> None:
         """The oldest so many of what is owed are given up, and counted."""
         for _ in range(count):
             lost = self._owed.pop(next(iter(self._owed)))
-            self._counts[lost.thing.device, "readings_dropped"] += 1
+            self._counts[lost[0].thing.device, "readings_dropped"] += len(lost)
 
     def _tell(self, name: str, event: str, trouble: str) -> None:
         """Logs trouble when it begins or changes, and that it is over."""

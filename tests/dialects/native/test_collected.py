@@ -75,7 +75,8 @@ def scene(tmp_path) -> Iterator[Scene]:
 
 def host(server: str, minute: int, bytes_in: int) -> Collected:
     at_us = (NOW_S - 3600 + 60 * minute) * 1_000_000
-    return Collected("host", [CounterReading(thing=Thing(ThingKind.HOST, server), at_us=at_us, bytes_in=bytes_in, bytes_out=0)])
+    thing = Thing(ThingKind.HOST, server)
+    return Collected("host", [CounterReading(thing=thing, at_us=at_us, bytes_in=bytes_in, bytes_out=0)])
 
 
 def flows(*octets: int, bytes_in: int = 100) -> Collected:

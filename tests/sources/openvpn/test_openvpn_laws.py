@@ -218,3 +218,57 @@ def test_what_is_nobodys_is_told():
     told.poll()
     assert told.sink.received.total() == 0
     assert told.sink.told == {"polls": 2, "sessions_unnamed": 2, "torn": 1}
+
+
+def played(*story, is_asked=False) -> World:
+    """A world after a poll, this story, and a poll."""
+    told = World(is_asked=is_asked)
+    told.poll()
+    for name, *arguments in story:
+        getattr(told, name)(*arguments)
+    told.poll()
+    return told
+
+
+POLL = ("poll", 10_100_000)
+
+
+def test_a_session_that_gets_its_name_late_takes_a_counter_over_at_its_end_only():
+    told = played(
+        ("connect", "alice"), ("move", 1, 100, 100), POLL,      # in alice's first counter
+        ("connect", "UNDEF"), ("move", 2, 700, 7), POLL,
+        ("disconnect", 1), ("rename", 1, "alice"),
+    )
+    assert told.sink.received["alice"] == told.received["alice"] == 800
+
+
+def test_a_session_that_changes_its_name_has_a_counter_that_nobody_had():
+    told = played(
+        ("connect", "bob"), ("move", 1, 10, 10), POLL, ("disconnect", 1), POLL,   # bob's first counter stands at 10
+        ("connect", "alice"), ("move", 1, 500, 500), POLL, ("rename", 1, "bob"), ("move", 1, 3, 3),
+    )
+    assert (told.sink.received["alice"], told.sink.received["bob"]) == (500, 13)
+
+
+def test_a_name_that_is_lost_for_a_moment_costs_nothing():
+    told = played(("move", 0, 10, 10), ("rename", 0, "UNDEF"), POLL, ("rename", 0, "alice"), ("move", 0, 5, 5))
+    assert told.sink.received == {"alice": 15}
+
+
+def test_two_sessions_that_began_before_a_crash_keep_their_counters():
+    """The one with the first counter goes; the other must not count whole a second time in its place."""
+    told = played(
+        ("connect", "bob"), ("connect", "bob"), ("move", 1, 10, 10), ("move", 2, 900, 900),
+        ("crash", "after"), ("disconnect", 1),
+    )
+    assert told.sink.received == {"bob": 910, "alice": 0}
+
+
+def test_a_session_from_before_the_first_list_counts_from_there_when_it_has_a_name():
+    told = World()
+    told.clients[0].name = "UNDEF"
+    told.poll()
+    told.rename(0, "alice")
+    told.move(0, 30, 3)
+    told.poll()
+    assert (told.sink.received["alice"], told.sink.sent["alice"]) == (30, 3)

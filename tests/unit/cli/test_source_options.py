@@ -110,8 +110,8 @@ def test_what_makes_no_sense_is_told(args, told):
 
 def test_several_tables_stand_in_a_file(tmp_path):
     file = tmp_path / "weighbridge.toml"
-    file.write_text("data = 'elsewhere'\n[[sources.made]]\ndevice = 'a'\n[[sources.made]]\ndevice = 'b'\nlogin = {user = 'u'}\n"
-                    "[[sources.other]]\nx = 1\n")
+    file.write_text("data = 'elsewhere'\n[[sources.made]]\ndevice = 'a'\n"
+                    "[[sources.made]]\ndevice = 'b'\nlogin = {user = 'u'}\n[[sources.other]]\nx = 1\n")
     assert tables_of("made", given(), file) == (MadeSettings(device="a"), MadeSettings(device="b", login=Inner("u")))
 
 

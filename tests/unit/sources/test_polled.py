@@ -78,14 +78,15 @@ def test_what_the_sink_refused_is_handed_in_at_the_end():
     assert sink.counters == 1
 
 
-def test_only_the_last_reading_of_a_counter_is_owed():
+def test_the_first_and_the_last_reading_of_a_counter_are_owed():
     thing, sink, clock = Counting(), CountingSink(), HandClock(NOON_US)
     rounds = rounds_of([thing], sink, clock)
     for busy in (True, True, True, False):
         sink.is_busy = busy
         clock.at_us += 1
         rounds.poll(thing, STOP)
-    assert sum(sink.outcomes.values()) == 2
+    assert sink.outcomes == {"first": 1, "delta": 2}
+    assert sink.received == {"x": 3}
     assert sink.told == {"polls": 4, "lines_unread": 4}
     assert thing.kept == 4
 
