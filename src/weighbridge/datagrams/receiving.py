@@ -60,7 +60,7 @@ class One:
         self._texts = _Texts()
 
     def receive(self, at: int) -> tuple[list[int], list[str]]:
-        """See Receiver."""
+        """See Receiver. OSError: the socket is of no use any more."""
         lengths, sources = [], []
         try:
             for place in range(at, AT_ONCE):
@@ -120,7 +120,7 @@ class Many:
         self._call = recvmmsg
 
     def receive(self, at: int) -> tuple[list[int], list[str]]:
-        """See Receiver."""
+        """See Receiver. OSError: the socket is of no use any more."""
         self._columns["name_bytes"] = _NAME_BYTES
         first = ctypes.byref(self._messages, at * ctypes.sizeof(_Message))
         count = self._call(self._socket.fileno(), first, ctypes.c_uint(AT_ONCE - at), ctypes.c_int(_DONT_WAIT), None)

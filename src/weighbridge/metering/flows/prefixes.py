@@ -1,8 +1,8 @@
 """Longest-prefix match for whole columns of addresses.
 
-Prefixes become ranges that do not overlap, each with the value of its longest prefix. IPv4 is answered by steps of a
-table: the upper 16 bits, then 8, 4 and 4 more where ranges lie closer together. A step that would not fit is left out
-and its addresses are sought in the ranges (bisection), as IPv6 addresses are.
+Prefixes become ranges that do not overlap, each with the value of its longest prefix. A table answers in steps: the upper
+16 bits first, further bits where ranges lie closer together. What would not fit is sought in the ranges (bisection). For
+IPv6 the table is over the upper halves of addresses; lower halves are sought only where prefixes longer than 64 bits are.
 """
 
 from __future__ import annotations
@@ -24,12 +24,13 @@ NONE = -1
 MOST_PREFIXES = 2_000_000
 """Twice what the whole internet's table of IPv4 has. Their ranges take 60 MB."""
 TABLE_ENTRIES = 2**22
-"""Most entries of the table below its first step: 16 MB. Ten thousand hosts in networks of their own take two thirds."""
+"""Most entries of the table below its first step: 16 MB. Ten thousand hosts in networks of their own take an eighth."""
 LARGEST_VALUE = 2**31 - 1
 FIRST_BITS = 16
-IPV4_STEPS = (8, 4, 4)
-"""Bits of the further steps. The last are small: each host that lies alone has a block of all of them."""
-IPV6_STEPS = (8, 8, 8, 8, 8, 8)
+STEP_BITS = (16, 8, 4)
+"""Bits of a further step: the first of these with which it has at most STEP_ENTRIES, else the last."""
+STEP_ENTRIES = 2**18
+"""1 MB: about what a processor's cache holds beside everything else."""
 
 BITS = {4: 32, 6: 128}
 """How long an address of each version is."""
@@ -125,7 +126,7 @@ class _Four:
 
     def __init__(self, networks: list[tuple[int, int, int]]) -> None:
         (_, starts), values = _ranges(networks, _IPV4_BITS)
-        self._table = _Table(starts, values, _IPV4_BITS, IPV4_STEPS)
+        self._table = _Table(starts, values, _IPV4_BITS)
 
     def find(self, addresses: np.ndarray) -> np.ndarray:
         return self._table.find(addresses)
@@ -139,7 +140,7 @@ class _Six:
         self._uppers, self._begins = np.unique(hi, return_index=True)
         self._lasts = np.append(self._begins[1:], len(hi)) - 1
         self._is_split = (self._lasts > self._begins) | (self._lo[self._lasts] > 0)
-        self._table = _Table(self._uppers, np.arange(len(self._uppers), dtype=np.int32), _HALF_BITS, IPV6_STEPS)
+        self._table = _Table(self._uppers, np.arange(len(self._uppers), dtype=np.int32), _HALF_BITS)
 
     def find(self, hi: np.ndarray, lo: np.ndarray) -> np.ndarray:
         """The last range that starts at the same upper half and no greater lower one, else before this upper half."""
@@ -165,24 +166,23 @@ class _Six:
 class _Table:
     """Steps of a table over ranges of whole numbers, as far as they fit."""
 
-    def __init__(self, starts: np.ndarray, values: np.ndarray, bits: int, steps: tuple[int, ...]) -> None:
-        """`starts` (uint64) ascend from 0, below 2**bits; `values`: int32, at least NONE; `steps`: bits of each further."""
+    def __init__(self, starts: np.ndarray, values: np.ndarray, bits: int) -> None:
+        """`starts` (uint64) ascend from 0, below 2**bits; `values`: int32, at least NONE."""
         self._starts = starts
         self._values = values
         self._shift = bits - FIRST_BITS
         self._steps: list[tuple[int, np.ndarray]] = []
-        self._first, blocks = _step(starts, np.zeros(1, np.uint64), FIRST_BITS, self._shift)
+        self._first, blocks = _step(starts, values, np.zeros(1, np.uint64), (FIRST_BITS, self._shift))
         shift, left = self._shift, TABLE_ENTRIES
-        for step_bits in steps:
+        while len(blocks):
+            fitting = (each for each in STEP_BITS if each <= shift and len(blocks) << each <= STEP_ENTRIES)
+            step_bits = next(fitting, STEP_BITS[-1])
             left -= len(blocks) << step_bits
-            if left < 0 or not len(blocks):
+            if left < 0:
                 break
             shift -= step_bits
-            step, blocks = _step(starts, blocks, step_bits, shift)
+            step, blocks = _step(starts, values, blocks, (step_bits, shift))
             self._steps.append((step_bits, step))
-        for entries in (self._first, *(entries for _, entries in self._steps)):
-            ended = np.flatnonzero(entries >= 0)  # a range's number becomes its value; what is below leads on
-            entries[ended] = values[entries[ended]]
 
     def find(self, asked: np.ndarray) -> np.ndarray:
         """The value (int32) of the range of each number (uint32 or uint64)."""
@@ -211,26 +211,29 @@ def _part(asked: np.ndarray, bits: int, shift: int) -> np.ndarray:
     return part
 
 
-def _step(starts: np.ndarray, blocks: np.ndarray, bits: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
+def _step(
+    starts: np.ndarray, values: np.ndarray, blocks: np.ndarray, place_of_bits: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """One step's entries, and where the blocks of the next step begin.
 
-    `blocks` (uint64): where this step's begin, ascending. An entry is the number of the range that holds all of it, or
-    -2 - b where several do, which block b of the next step tells apart.
+    `blocks` (uint64): where this step's begin, ascending. `place_of_bits`: how many bits it tells apart, above which. An
+    entry is the value of the range that holds all of it, or -2 - b where several do, which block b of the next step tells
+    apart.
     """
+    bits, shift = place_of_bits
     size = 1 << (bits + shift)
-    # Each entry's range is that of its first address: the last range that starts in an entry before it, or there.
+    # First the number of each entry's range: of the last one that starts in an entry before it, or at its first address.
     inside = np.searchsorted(blocks, starts, side="right") - 1
     offset = starts - blocks[np.maximum(inside, 0)]
     within = np.flatnonzero((inside >= 0) & (offset < size))
     place = (inside[within] << bits) + (offset[within] >> np.uint64(shift)).astype(np.int64)
     is_first = offset[within] & np.uint64((1 << shift) - 1) == 0
-    entries = np.zeros(len(blocks) << bits, np.int32)
-    entries[:: 1 << bits] = np.searchsorted(starts, blocks, side="right") - 1
+    entries = np.zeros((len(blocks) << bits) + 1, np.int32)  # there is one behind the last
+    entries[: -1 : 1 << bits] = np.searchsorted(starts, blocks, side="right") - 1
     entries[place[is_first]] = within[is_first]
-    behind = place[~is_first] + 1
-    last = behind & ((1 << bits) - 1) != 0  # behind a block's last entry there is none of its own
-    np.maximum.at(entries, behind[last], within[~is_first][last].astype(np.int32))
+    np.maximum.at(entries, place[~is_first] + 1, within[~is_first].astype(np.int32))
     np.maximum.accumulate(entries, out=entries)  # ranges ascend with their addresses, so from block to block too
+    entries = values.take(entries[:-1])
     open_ = np.unique(place[~is_first])
     entries[open_] = NONE - 1 - np.arange(len(open_), dtype=np.int32)
     return entries, blocks[open_ >> bits] + ((open_ & ((1 << bits) - 1)).astype(np.uint64) << np.uint64(shift))
