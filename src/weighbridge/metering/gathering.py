@@ -28,7 +28,7 @@ from weighbridge.metering.things import name_of, owner_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from weighbridge.collected import CounterReading
+    from weighbridge.collected import CounterReading, Thing
     from weighbridge.domain.counters import Advance
     from weighbridge.metering.messages import Kept
     from weighbridge.metering.subjects import Sender
@@ -170,9 +170,9 @@ def _take_reading(taking: _Taking, reading: CounterReading) -> str:
     if fault is not None:
         return fault
     source, owner, name = taking.job.gathered.source, owner_of(taking.job.gathered.sender), name_of(reading.thing)
-    key = (owner, name, source, reading.counter)
-    if _is_read_elsewhere(taking, key):
+    if _is_read_elsewhere(taking, reading.thing, owner, source):
         return "elsewhere"
+    key = (owner, name, source, reading.counter)
     state = taking.state(key)
     if state is None and not taking.things.admit_new(owner, taking.now_us):
         return "too_many"
@@ -190,12 +190,13 @@ def _take_reading(taking: _Taking, reading: CounterReading) -> str:
     return "readings"
 
 
-def _is_read_elsewhere(taking: _Taking, key: CounterKey) -> bool:
-    """Whether a source that is preferred to this one reads the same counter: this server itself, or the same sender."""
-    owner, name, source, counter = key
+def _is_read_elsewhere(taking: _Taking, thing: Thing, owner: str, source: str) -> bool:
+    """Whether a source that is preferred to this one reads the same port: this server itself, or the same sender."""
     preferred = PREFERRED.get(source)
     return preferred is not None and any(
-        taking.state((reader, name, preferred, counter)) is not None for reader in {owner, ""}
+        taking.state((reader, name_of(name), preferred, "")) is not None  # the first counter of a port has no name
+        for name in taking.things.known_as(thing)
+        for reader in {owner, ""}
     )
 
 

@@ -1,9 +1,10 @@
 """Whose a thing in the network is, from when to when: the stretches of time in which its counter feeds a series.
 
 A port of a device feeds what the catalog's attributions say, by date, with in and out swapped where it faces the metered
-thing. A machine's own counters are its server's always. A tunnel's are those of the peer that has this key or name now,
-up to the slot in which that peer was deleted, and the instance's where there is no such peer: a peer that is entered
-later takes over what is read from then on.
+thing. A device that is told by its address alone (sFlow) goes by the id of the exporter with that address, too.
+A machine's own counters are its server's always. A tunnel's are those of the peer that has this key or name now, up to
+the slot in which that peer was deleted, and the instance's where there is no such peer: a peer that is entered later
+takes over what is read from then on.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from weighbridge.collected import ThingKind
+from weighbridge.collected import Thing, ThingKind
 from weighbridge.domain.units import DAY_S, SLOT_S
 from weighbridge.metering.attribution import organization_at, stretches
 from weighbridge.metering.subjects import owner_at
@@ -22,7 +23,6 @@ from weighbridge.model import BEGINNING_S, END_S, Kind, Metering, SeriesKey
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from weighbridge.collected import Thing
     from weighbridge.metering.subjects import Sender
     from weighbridge.model import CatalogView, Peer, Server, VpnInstance
     from weighbridge.ports import Catalog
@@ -79,6 +79,13 @@ class Things:
             self._known[thing, sender] = found
         return found
 
+    def known_as(self, thing: Thing) -> tuple[Thing, ...]:
+        """The thing as it was told, and as it is called where its device is known by another name too."""
+        exporter = self._catalog.view().exporters_by_address.get(thing.device)
+        if thing.kind is not ThingKind.INTERFACE or exporter is None:
+            return (thing,)
+        return thing, Thing(thing.kind, exporter.id, thing.name)
+
     def number(self, keys: Collection[SeriesKey]) -> dict[SeriesKey, int]:
         """The numbers of these series, which are made where new, and marked as fed by counters."""
         wanted = sorted(keys, key=lambda key: (key.object, key.kind))
@@ -103,7 +110,8 @@ class Things:
     def _candidates(self, view: CatalogView, thing: Thing) -> Sequence[Feed]:
         """Everything that may have the thing, who comes first before who comes later."""
         if thing.kind is ThingKind.INTERFACE:
-            return sorted(self._ports.get((thing.device, thing.name), ()), key=lambda feed: (feed.key.object, feed.key.kind))
+            found = [feed for each in self.known_as(thing) for feed in self._ports.get((each.device, each.name), ())]
+            return sorted(found, key=lambda feed: (feed.key.object, feed.key.kind))
         if thing.kind is ThingKind.HOST:
             server = view.servers.get(thing.device)
             return [] if server is None else [_whole(Kind.SERVER, server.id, _gone_s(server))]

@@ -15,7 +15,7 @@ from weighbridge.measurement import MEASUREMENT
 from weighbridge.metering import gathering
 from weighbridge.metering import things as things_module
 from weighbridge.metering.subjects import Sender
-from weighbridge.model import Kind, Placement
+from weighbridge.model import Exporter, Kind, Placement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,6 +134,18 @@ def test_sflow_tells_nothing_of_a_port_that_snmp_reads(network: Network, reader:
     assert network.billed("server") == {"sv_0": (50 + 20, 10 + 10)}
     beside = Thing(ThingKind.INTERFACE, "tor-1", "ge-0/0/2")
     assert network.read(reading(3, 180, 30, beside), source="sflow", sender=ACME).accepted == 1
+
+
+def test_sflow_tells_nothing_of_it_by_its_devices_address_either(network: Network) -> None:
+    by_address = Thing(ThingKind.INTERFACE, "192.0.2.1", PORT.name)
+    network.view.exporters_by_address["192.0.2.1"] = Exporter("tor-1", "192.0.2.1")
+    network.view.version += 1
+    network.read(reading(0, 100, 10, by_address), reading(1, 150, 20, by_address), source="sflow")
+    assert network.billed("server") == {"sv_0": (50, 10)}
+    network.read(reading(2, 170, 25))
+    receipt = network.read(reading(3, 180, 30, by_address), source="sflow")
+    assert receipt.counts == {("192.0.2.1", "elsewhere"): 1}
+    assert network.billed("server") == {"sv_0": (50, 10)}
 
 
 def test_too_many_new_counters_are_refused_and_known_ones_go_on(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:

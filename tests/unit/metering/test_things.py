@@ -12,7 +12,7 @@ from weighbridge.collected import Thing, ThingKind
 from weighbridge.metering import things as things_module
 from weighbridge.metering.subjects import Sender
 from weighbridge.metering.things import Feed, Things, name_of, owner_of
-from weighbridge.model import END_S, Attribution, Kind, Peer, Placement, Port, SeriesKey
+from weighbridge.model import END_S, Attribution, Exporter, Kind, Peer, Placement, Port, SeriesKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +68,20 @@ def test_of_several_with_one_port_the_first_by_id_has_it() -> None:
         ("sv_2", 0, 600, False), ("sv_1", 600, 1_200, False), ("sv_2", 1_200, END_S, False)]
     assert things.feeds(Thing(ThingKind.INTERFACE, "tor-1", "ge-0/0/2"), ALL) == ()
     assert things.feeds(Thing(ThingKind.INTERFACE, "tor-2", "ge-0/0/1"), ALL) == ()
+
+
+def test_a_device_that_is_known_by_its_address_is_its_exporter() -> None:
+    view = acme()
+    by_address = Thing(ThingKind.INTERFACE, "192.0.2.1", "ge-0/0/1")
+    change(view, "sv_0", attributions=(with_port(300), Attribution(900)))
+    change(view, "sv_1", attributions=(Attribution(600, interfaces=(Port("192.0.2.1", "ge-0/0/1"),)),))
+    things = Things(MemoryCatalog(view))
+    assert told(things.feeds(by_address, ALL)) == [("sv_1", 600, END_S, False)]
+    view.exporters_by_address["192.0.2.1"] = Exporter("tor-1", "192.0.2.1")
+    view.version += 1
+    assert told(things.feeds(by_address, ALL)) == [("sv_0", 300, 900, False), ("sv_1", 900, END_S, False)]
+    assert told(things.feeds(PORT, ALL)) == [("sv_0", 300, 900, False)]
+    assert things.known_as(Thing(ThingKind.HOST, "192.0.2.1")) == (Thing(ThingKind.HOST, "192.0.2.1"),)
 
 
 def test_ports_of_instances_and_peers_feed_them() -> None:
