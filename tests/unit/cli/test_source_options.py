@@ -55,6 +55,7 @@ def made(monkeypatch) -> None:
     module = ModuleType("made_settings")
     module.MadeSettings = MadeSettings
     module.read = lambda table: table
+    module.read.__module__ = "made_settings"
     monkeypatch.setitem(sys.modules, "made_settings", module)
     monkeypatch.setitem(sources.SETTINGS, "made", "made_settings:MadeSettings")
     monkeypatch.setitem(sources.SOURCES, "made", "what is made")
