@@ -7,6 +7,8 @@ import shutil
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "test_netflow_softflowd.py": ("softflowd", "nfcapd", "nfdump"),
+    "test_openvpn.py": ("ip", "openvpn", "openssl"),
+    "test_wireguard.py": ("ip", "sysctl", "wg", "wireguard-go"),
     "test_host_interfaces.py": ("ip", "sysctl"),
     "test_sflow_pmacctd.py": ("pmacctd", "sfacctd", "pmacct"),
     "test_snmpd.py": ("ip", "snmpd"),
