@@ -117,7 +117,8 @@ class Decoder:
         numbers = {name: number for number, name in enumerate(names)}
         exporter = np.array([numbers[source] for source in block.sources] if len(names) > 1 else [0], np.int64)
         code = np.where(heads.version == 0, -1, (exporter << 36) | (heads.version << 32) | heads.domain)
-        different, place = np.unique(code, return_inverse=True)
+        is_one = len(names) == 1 and bool((code == code[0]).all())
+        different, place = (code[:1], np.zeros(count, np.int64)) if is_one else np.unique(code, return_inverse=True)
         keys = [Key(names[each >> 36], each >> 32 & 0xF, each & 0xFFFFFFFF) for each in different.tolist() if each >= 0]
         streams = [self.streams.heard_of(key) for key in keys]
         unknown = len(different) - len(streams)  # 1 if there is a code of -1, which comes first
@@ -325,7 +326,7 @@ class Decoder:
             return
         datagrams = portion.sets.datagram[rows]
         flows = read_flows(layout, cut.records, lambda: moments(portion, groups, datagrams, cut.counts))
-        if groups[0].is_v5:
+        if groups[0].is_v5 and portion.rate[datagrams].any():
             flows.rate = np.repeat(portion.rate[datagrams], cut.counts)
         unfit = {"absurd_amounts": is_absurd(flows)}
         dropped = was_dropped(layout, cut.records)

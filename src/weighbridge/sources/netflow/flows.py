@@ -25,6 +25,7 @@ UPTIMES: Final = ("start_uptime_ms", "end_uptime_ms")
 """Elements that tell a time in milliseconds since the exporter booted."""
 
 _NTP_EPOCH_S: Final = 2_208_988_800  # from 1900 to 1970
+_HALF_MS: Final = 2**31
 _ERA_S: Final = 2**32  # after which NTP's seconds begin anew: in 2036
 
 
@@ -83,10 +84,15 @@ class Flows:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What the datagrams of records said, repeated for each record: when they were sent, and the exporter's uptime then."""
+    """When sets were sent, and the exporter's uptime then. `counts`: how many records each holds; None: one each."""
 
     export_us: np.ndarray
     uptime_ms: np.ndarray
+    counts: np.ndarray | None
+
+    def repeated(self, values: np.ndarray) -> np.ndarray:
+        """A value of each set, for each of its records."""
+        return values if self.counts is None else np.repeat(values, self.counts)
 
 
 def lacks(layout: Layout) -> str | None:
@@ -174,7 +180,7 @@ def is_absurd(flows: Flows) -> np.ndarray:
     amounts = (flows.octets, flows.packets, flows.reverse_octets, flows.reverse_packets)
     found = np.zeros(len(flows), bool)
     for each in amounts:
-        if each is not None:
+        if each is not None and int(each.view(np.uint64).max(initial=0)) > MAX_AMOUNT:
             found |= each.view(np.uint64) > MAX_AMOUNT
     return found
 
@@ -242,7 +248,8 @@ def _times(
     relative = {"start_ago_us", "start_uptime_ms", "end_ago_us", "end_uptime_ms"} & {start, end}
     sent = moments() if relative else None
     if sent is not None and "boot_ms" in names:
-        sent = Moments(sent.export_us, sent.export_us // 1_000 - read_number(records["boot_ms"]))
+        export_us = sent.repeated(sent.export_us)
+        sent = Moments(export_us, export_us // 1_000 - read_number(records["boot_ms"]), None)
     return _moment(records, start, sent), _moment(records, end, sent)
 
 
@@ -252,15 +259,29 @@ def _moment(records: np.ndarray, name: str | None, sent: Moments | None) -> np.n
     told = read_number(records[name])
     unit = name.partition("_")[2]
     if sent is not None and unit == "ago_us":
-        told = sent.export_us - told
-    elif sent is not None and unit == "uptime_ms":  # both wrap after 49.7 days, and a flow may end after what the head says
-        ago_ms = (sent.uptime_ms - told).astype(np.uint32).view(np.int32)
-        told = sent.export_us - ago_ms.astype(np.int64) * 1_000
+        told = sent.repeated(sent.export_us) - told
+    elif sent is not None and unit == "uptime_ms":
+        told = _from_uptime(told, sent)
     elif unit in ("ntp_us", "ntp_ns"):
         told = _from_ntp(told.view(np.uint64))
     else:
         told *= 1_000_000 if unit == "s" else 1_000
     return told
+
+
+def _from_uptime(told: np.ndarray, sent: Moments) -> np.ndarray:
+    """Uptime is 32 bits that wrap after 49.7 days; what is nearest is meant, before or after what the head says."""
+    if not len(told):
+        return told
+    uptime_ms = sent.uptime_ms
+    if int(told.max() - uptime_ms.min()) < _HALF_MS and int(uptime_ms.max() - told.min()) < _HALF_MS:  # nothing wrapped
+        at_us: np.ndarray = told * 1_000
+        at_us += sent.repeated(sent.export_us - uptime_ms * 1_000)
+        return at_us
+    ago_ms = (sent.repeated(uptime_ms) - told).astype(np.uint32).view(np.int32)
+    at_us = ago_ms.astype(np.int64) * -1_000
+    at_us += sent.repeated(sent.export_us)
+    return at_us
 
 
 def _from_ntp(told: np.ndarray) -> np.ndarray:

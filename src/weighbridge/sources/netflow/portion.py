@@ -113,7 +113,7 @@ def bounds(groups: list[Group], counts: np.ndarray) -> list[tuple[int, int]]:
 
 
 def moments(portion: Portion, groups: list[Group], datagrams: np.ndarray, counts: np.ndarray) -> Moments:
-    """What the heads say of the time, for each record. IPFIX tells no uptime: it comes from the boot that options told."""
+    """What the heads say of the time. IPFIX tells no uptime: it comes from the boot that options told."""
     export_us, uptime_ms = portion.export_us[datagrams], portion.uptime_ms[datagrams]
     at = 0
     for each in groups:
@@ -121,7 +121,7 @@ def moments(portion: Portion, groups: list[Group], datagrams: np.ndarray, counts
         if each.stream.key.version == IPFIX and each.stream.boot_us is not None:
             uptime_ms[at:past] = (export_us[at:past] - each.stream.boot_us) // 1_000
         at = past
-    return Moments(np.repeat(export_us, counts), np.repeat(uptime_ms, counts))
+    return Moments(export_us, uptime_ms, counts)
 
 
 def held_portion(stream: Stream, set_id: int, held: Sequence[HeldSet]) -> Portion:
