@@ -8,7 +8,8 @@
 
 Linux only. PostgreSQL and goaccess are peers where they are installed (Debian: postgresql-15, goaccess); without them the
 rest is measured.
-Others: `python -m bench.crash`, `python -m bench.log_lines`, `python -m bench.api_sources`, `python -m bench.snmp_polls`,
+Others: `python -m bench.crash`, `python -m bench.log_lines`, `python -m bench.api_sources`, `python -m bench.flows`,
+`python -m bench.flow_tally`, `python -m bench.snmp_polls`,
 `python bench/index.py`, `python bench/store.py`, `python bench/http_kit.py`, `python bench/middleware.py`.
 """
 

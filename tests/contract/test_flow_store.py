@@ -228,7 +228,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(STEPS, max_size=12))
 def test_any_course_of_events_ends_as_the_referee_says(steps):
     referee = MemoryFlowStore()

@@ -34,7 +34,7 @@ VENDORS = (
 OWN = {
     "project": PROJECT, "server": SERVER, "vpn": VPN, "instanceId": VPN, "organization": ORGANIZATION, "app": "1",
     "app_id": "1", "environment": "1", "consumer": "7", "space": "123", "peer": "alice", "region": "reg_9QDB5qag",
-    "key": "key_none", "write_token": "wt_none", "client_id": CLIENT_ID, "env": "prod",
+    "exporter": "edge-1", "key": "key_none", "write_token": "wt_none", "client_id": CLIENT_ID, "env": "prod",
 }
 AUTHORIZED = ("Authorization", ADMIN)
 

@@ -21,15 +21,16 @@ from weighbridge.model import Scope
 
 SECRET = "zzsecret"
 AMOUNT = 777_000_111
+ADDRESS, ROUTER, NETWORK = "198.51.100.77", "198.51.100.78", "203.0.113.128/25"
 OWN_VPN, FOREIGN_VPN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
 
 FOREIGN = {
     "organization": "org_theirs", "project": "proj_theirs", "server": "sv_theirs", "vpn": FOREIGN_VPN, "peer": "peer-theirs",
-    "app": "2", "environment": "20", "consumer": "200", "space": "22",
+    "app": "2", "environment": "20", "consumer": "200", "space": "22", "exporter": f"edge-{SECRET}",
 }
 OWN = {
     "organization": "org_mine", "project": "proj_mine", "server": "sv_mine", "vpn": OWN_VPN, "peer": "peer-mine",
-    "app": "1", "environment": "10", "consumer": "100", "space": "11", "region": "r1",
+    "app": "1", "environment": "10", "consumer": "100", "space": "11", "region": "r1", "exporter": "edge-none",
 }
 KINDS = {
     "filter[server]": "server", "filter[project]": "project", "app_id": "app", "app_env_id": "environment",
@@ -49,6 +50,8 @@ PLAIN = {
 ZEROS = {("apitally", "app_env_id"), ("apitally", "consumer_id")}
 """Unknown ids give zeros here (CONTRACT 5.3); of another organization's, too."""
 HIDDEN = {401, 403, 404}
+ATTRIBUTION = ("addresses", "macs", "vlans", "interfaces", "metering", "exporter")
+"""Fields that take an admin, whatever else is in the body."""
 
 
 def world(name, suffix):
@@ -58,14 +61,22 @@ def world(name, suffix):
     return {
         "id": kind["organization"], "slug": f"{word}-org", "name": f"{word} name",
         "projects": [{"id": kind["project"], "slug": f"{word}-project", "servers": [
-            {"id": kind["server"], "hostname": f"{word}-host", "region": "r1"}]}],
-        "vpn_instances": [{"id": kind["vpn"], "name": f"{word} vpn",
+            {"id": kind["server"], "hostname": f"{word}-host", "region": "r1", **known(name, suffix)}]}],
+        "vpn_instances": [{"id": kind["vpn"], "name": f"{word} vpn", "vlans": [suffix],
                            "peers": [{"id": kind["peer"], "public_key": f"{word}key"}]}],
         "apps": [{"id": suffix, "name": f"{word} app",
                   "environments": [{"id": suffix * 10, "name": f"{word}-env"}],
                   "consumers": [{"id": suffix * 100, "identifier": f"{word}-consumer", "name": f"{word} consumer"}]}],
         "spaces": [{"id": suffix * 11, "name": f"{word} space"}],
     }
+
+
+def known(name, suffix):
+    """By what a server is known; of the other organization with secrets."""
+    if name == "mine":
+        return {"addresses": [f"192.0.2.{suffix}"]}
+    return {"addresses": [ADDRESS], "interfaces": [{"device": f"{SECRET}-switch", "name": "1"}],
+            "exporter": FOREIGN["exporter"]}
 
 
 @dataclass
@@ -81,7 +92,8 @@ def site(tmp_path_factory):
     with application_in(tmp_path_factory.mktemp("site") / "data") as application, running(application.app) as url:
         admin = httpx.Client(base_url=url, headers={"Authorization": application.admin_key.secret}, timeout=30)
         regions = [{"id": "reg_1", "slug": "r1", "name": "R"}]
-        document = {"regions": regions, "organizations": [world("mine", 1), world("theirs", 2)]}
+        exporters = [{"id": FOREIGN["exporter"], "address": ROUTER, "networks": [NETWORK]}]
+        document = {"regions": regions, "exporters": exporters, "organizations": [world("mine", 1), world("theirs", 2)]}
         admin.put("/api/v1/catalog", json=document).raise_for_status()
         scopes = [scope.value for scope in Scope if scope is not Scope.ADMIN]
         keys = [
@@ -149,7 +161,7 @@ def ask(site, route, *, foreign=(), only=None, body=None):
 
 
 def assert_silent(answer):
-    assert SECRET not in answer.text.lower()
+    assert not [word for word in (SECRET, ADDRESS, ROUTER, NETWORK) if word in answer.text.lower()]
     assert str(AMOUNT) not in answer.text
     assert answer.status_code < 500
 
@@ -174,7 +186,8 @@ def own_body(example, site):
     for name in own:
         if name in KINDS and name in OWN:
             own[name] = int(OWN[name]) if isinstance(own[name], int) else OWN[name]
-    own.pop("quotas", None)
+    for name in ("quotas", *ATTRIBUTION):
+        own.pop(name, None)
     if "region" in own:
         own["region"] = "r1"
     return own

@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
+from support import fuzz_netflow
 from support import sflow as sflow_wire
 from weighbridge.datagrams.block import Datagrams
 from weighbridge.dialects.apitally.token import Rest, read_place, read_token, write_place, write_token
@@ -458,6 +459,7 @@ TARGETS: Mapping[str, Target] = {
     "otlp_protobuf": Target(otlp_protobuf, (OTLP_PROTOBUF, OTLP_PROTOBUF * 2, b"\x0a\x00")),
     "otlp_logs": Target(otlp_logs, (b"\0" + OTLP_LOGS, b"\0" + OTLP_LOGS * 2, b"\1" + OTLP_LOGS_JSON)),
     "sflow": Target(sflow, SFLOW_DATAGRAMS),
+    "netflow": Target(fuzz_netflow.check, fuzz_netflow.SEEDS),
     "snmp": Target(snmp_targets.snmp, snmp_targets.SEEDS),
     "wireguard": Target(tunnel_targets.transfer, tunnel_targets.TRANSFER),
     "openvpn_status": Target(tunnel_targets.status, tunnel_targets.STATUSES),

@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent
 TARGETS = (
     "events", "hub_sync", "hub_startup", "body", "snappy", "write_v1", "write_v2", "query", "paths", "instants", "token",
     "catalog", "log", "collected", "interest", "net_dev", "journal", "otlp_json", "otlp_protobuf", "otlp_logs", "sflow",
-    "snmp", "wireguard", "openvpn_status", "openvpn_socket",
+    "netflow", "snmp", "wireguard", "openvpn_status", "openvpn_socket",
 )
 RUNS = 3000
 """Inputs for each target: a second or two with what watching branches costs."""

@@ -43,7 +43,7 @@ def bring(network, blocks, *, is_told):
     network.take(*tally.take())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(RECORDS, st.none() | st.sampled_from([1, 50]), st.booleans())
 def test_law_21_a_rate_multiplies_once(records, setting, is_told):
     expected: Counter[tuple[str, int]] = Counter()
@@ -78,11 +78,12 @@ def test_law_21_a_rate_multiplies_once(records, setting, is_told):
 
 
 SEEN = st.lists(
-    st.tuples(ENDS, ENDS, st.integers(1, 10**6), st.sets(st.sampled_from(sorted(EXPORTERS)), min_size=1)), min_size=1, max_size=12)
+    st.tuples(ENDS, ENDS, st.integers(1, 10**6), st.sets(st.sampled_from(sorted(EXPORTERS)), min_size=1)),
+    min_size=1, max_size=12)
 POINTS = st.dictionaries(st.sampled_from(sorted(SERVERS.values())), st.sampled_from(sorted(EXPORTERS.values())))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(SEEN, POINTS, st.booleans())
 def test_law_22_a_flow_counts_at_the_metering_point(flows, points, is_told):
     expected: Counter[tuple[str, int]] = Counter()

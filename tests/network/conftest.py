@@ -6,6 +6,7 @@ import os
 import shutil
 
 NEEDS: dict[str, tuple[str, ...]] = {
+    "test_netflow_softflowd.py": ("softflowd", "nfcapd", "nfdump"),
     "test_openvpn.py": ("ip", "openvpn", "openssl"),
     "test_wireguard.py": ("ip", "sysctl", "wg", "wireguard-go"),
     "test_host_interfaces.py": ("ip", "sysctl"),

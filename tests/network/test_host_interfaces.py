@@ -127,7 +127,7 @@ def test_a_renamed_interface_and_a_new_process_lose_nothing(scene: Scene) -> Non
     scene.poll()
     third = scene.converse()
     readings = scene.poll().readings
-    assert {reading.counter for reading in readings} == {"up0", "veth-web~"}
+    assert {reading.counter.partition("/")[0] for reading in readings} == {"up0", "veth-web~"}
     assert scene.total("sv_1") == (first[1] + second[1] + third[1], first[0] + second[0] + third[0])
 
 
@@ -171,6 +171,6 @@ def test_an_interface_on_another_counts_once(scene: Scene) -> None:
     scene.poll()
     sent = scene.host.send("br0", WORLD, 4)
     passing, back = scene.converse()
-    assert {reading.counter for reading in scene.poll().readings} == {"up0"}
+    assert {reading.counter.partition("/")[0] for reading in scene.poll().readings} == {"up0"}
     assert scene.total("sv_0") == (back, sent + passing)
     assert scene.total("sv_1") == (0, 0)

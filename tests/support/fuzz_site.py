@@ -27,6 +27,7 @@ CATALOG: dict[str, Any] = {
         {"id": "reg_9QDB5qag", "slug": "brazil", "name": "Brazil"},
         {"id": "reg_2", "slug": "miami", "name": "Miami"},
     ],
+    "exporters": [{"id": "edge-1", "address": "192.0.2.1", "sampling_rate": 1000}],
     "organizations": [
         {
             "id": ORGANIZATION, "slug": "acme", "name": "Acme Hosting", "monthly_traffic_limit": 10_000_000,

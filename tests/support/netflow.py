@@ -34,6 +34,21 @@ def block(datagrams, sources=None, received_us=RECEIVED_US):
     return Datagrams(octets, starts, lengths, sources or [ROUTER] * len(datagrams), received_us)
 
 
+def write_capture(datagrams):
+    """Datagrams as a file of them."""
+    return b"".join(struct.pack(">H", len(each)) + each for each in datagrams)
+
+
+def read_capture(path):
+    """The datagrams of such a file."""
+    content, at, found = path.read_bytes(), 0, []
+    while at < len(content):
+        end = at + 2 + struct.unpack_from(">H", content, at)[0]
+        found.append(content[at + 2 : end])
+        at = end
+    return found
+
+
 # Making them
 
 
@@ -271,7 +286,9 @@ class Referee:
             self.counts["records_without_bytes"] += 1
             return
         fits_four, fits_six = ({(0, each) for each in pair} & set(values) for pair in ((8, 12), (27, 28)))
-        links = (first(56, 81), first(57, 80), first(58, 243), first(59, 254))
+        vlans = (first(58, 243), first(59, 254))
+        together = vlans[0] == vlans[1]  # a VLAN that both ends are in attributes neither
+        links = (first(56, 81), first(57, 80), *((0, 0) if together else vlans))
         if not fits_four and not fits_six and not {(0, each) for each in (56, 57, 58, 59, 80, 81, 243, 254)} & set(values):
             self.counts["records_without_address"] += 1
             return

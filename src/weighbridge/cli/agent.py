@@ -41,6 +41,8 @@ LAST_S: Final = 5.0
 """How long an agent that is told to end goes on delivering."""
 REQUEST_S: Final = 30.0
 """How long an answer is waited for; what it was for is sent again then."""
+BROKEN_WAIT_S: Final = 10.0
+"""After a defect in delivering, until it is tried again."""
 WORDS_KEPT: Final = 20
 """Kinds of counts that a status line tells."""
 PATH: Final = "/api/v1/collected"
@@ -126,6 +128,9 @@ class Agent:
                 if self._over.is_set():
                     return  # it took longer than was waited for, and the outbox is closed
                 _log.warning("spool_failed", source=self._name, reason=str(error))
+            except Exception:  # noqa: BLE001  without this thread the disk would fill, and nobody would know why
+                _log.exception("delivery_failed", source=self._name)
+                self._hurry.wait(BROKEN_WAIT_S)
             if is_last and (not self._outbox.waiting or self._delivery.wait_s()):
                 return
             self._hurry.wait(min(POLL_S, self._delivery.wait_s() or POLL_S))

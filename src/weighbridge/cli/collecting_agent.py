@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 EXAMPLES = {
     "host": "--server sv_1",
     "netflow": "--listen 0.0.0.0:2055",
-    "openvpn": "--status /run/openvpn/status.log --instance d290f1ee-6c54-4b01-90e6-d701748f0851",
     "sflow": "--listen 0.0.0.0:6343",
     "snmp": "--device tor-1 --address 192.0.2.1:161 --community-env TOR1_COMMUNITY",
-    "wireguard": "--interface wg0 --instance d290f1ee-6c54-4b01-90e6-d701748f0851",
+    "openvpn": "--instance d290f1ee-6c54-4b01-90e6-d701748f0851 --status /run/openvpn-server/status-server.log",
+    "wireguard": "--instance d290f1ee-6c54-4b01-90e6-d701748f0851 --interface wg0",
 }
 """What an example says behind `weighbridge collect NAME`, where a source needs something."""
 MIB = 1024 * 1024

@@ -30,7 +30,8 @@ def source_options(name: str) -> list[click.Option]:
 
     Help is the field's description (msgspec.Meta). TypeError: the settings of the source are no struct; a defect.
     """
-    shape = shapes.type_info(_made_by(reader_of(name)))
+    made = _made_by(reader_of(name))
+    shape = shapes.type_info(made) if isinstance(made, type) else None
     if not isinstance(shape, shapes.StructType):
         raise TypeError(f"the settings of {name} are read by no msgspec struct")
     options = [_option(field) for field in shape.fields]
@@ -38,10 +39,10 @@ def source_options(name: str) -> list[click.Option]:
 
 
 def _made_by(reader: Any) -> Any:  # noqa: ANN401  any source's class, or its own reader
-    """The settings class that a reader is, or that it says it returns."""
+    """The settings class that a reader is, or that it says it returns; None if it says none."""
     if isinstance(reader, type):
         return reader
-    return getattr(import_module(reader.__module__), reader.__annotations__["return"], None)
+    return getattr(import_module(reader.__module__), str(reader.__annotations__.get("return")), None)
 
 
 def tables_of(name: str, given: Mapping[str, Any], config: Path | None) -> tuple[Any, ...]:

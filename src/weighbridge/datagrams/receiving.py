@@ -17,8 +17,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-AT_ONCE: Final = 256
-"""Datagrams of a block, at most: enough that what a block costs by itself is little for each."""
+AT_ONCE: Final = 1_024
+"""Datagrams of a block, at most: 9.5 MB. A block costs some 0.4 ms of decoding and summing by itself; at 256 that is two
+thirds more for each."""
 LONGEST_BYTES: Final = 9_216
 """Longest datagram that is taken: a jumbo frame. Exporters keep below their link's frame."""
 STRIDE_BYTES: Final = LONGEST_BYTES + 64

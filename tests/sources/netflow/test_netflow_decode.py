@@ -237,6 +237,7 @@ def test_the_other_direction_of_a_two_way_flow_is_a_flow_of_its_own(back):
     (((58, 2), (59, 2)), (10, 20), (0, 0, 10, 20)),
     (((243, 2), (254, 2)), (30, 40), (0, 0, 30, 40)),
     (((58, 2), (243, 2)), (0, 30), (0, 0, 30, 0)),
+    (((58, 2), (59, 2)), (30, 30), (0, 0, 0, 0)),  # both ends are in it
 ])
 def test_macs_and_vlans(fields, values, found):
     fields = (*PLAIN, *fields)

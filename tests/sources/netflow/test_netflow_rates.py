@@ -143,12 +143,14 @@ def ways(*records):
     ([(10, 1, 2, 1), (10, 1, 2, 0)], [10]),
     ([(10, 1, 2, 0), (20, 2, 1, 1)], [10, 20]),  # one uplink, both directions
     ([(10, 2, 1, 1), (30, 3, 1, 1)], [10, 30]),
-    ([(10, 1, 1, 0), (10, 1, 1, 1)], [10]),  # back where it came from
+    ([(10, 0, 0, 0), (20, 0, 0, 1)], [10, 20]),  # a probe on a wire
+    ([(10, 7, 7, 0), (20, 7, 7, 1)], [10, 20]),  # the same, which has been told a number
+    ([(10, 0, 7, 0), (20, 0, 7, 1)], [10, 20]),
 ])
 def test_packets_metered_on_their_way_in_and_out_count_once(records, octets):
     flows, counts = decoded(ways(*records))
     assert octets_of(flows) == octets
-    assert counts == ({} if len(octets) == len(records) else {"egress_twins": 1})
+    assert counts == ({} if len(octets) == len(records) else {"egress_left_out": 1})
 
 
 def test_an_interface_that_is_metered_no_longer_is_forgotten_after_an_hour():
@@ -159,3 +161,14 @@ def test_an_interface_that_is_metered_no_longer_is_forgotten_after_an_hour():
     assert octets_of(decoded(ways((10, 1, 2, 1)), decoder=decoder, received_us=late_us)[0]) == [10]
     other = decoded(ways((10, 1, 2, 0)), ways((10, 1, 2, 1)), sources=[ROUTER, "192.0.2.9"])[0]
     assert octets_of(other) == [10, 10]
+
+
+@pytest.mark.parametrize(("egress", "octets"), [("auto", [10]), ("count", [10, 20]), ("ignore", [10])])
+def test_the_settings_say_which_records_of_the_way_out_count(egress, octets):
+    assert octets_of(decoded(ways((10, 1, 2, 0), (20, 1, 2, 1)), decoder=Decoder(egress))[0]) == octets
+
+
+def test_ipv4_that_is_metered_on_its_way_in_says_nothing_of_ipv6():
+    six = ((27, 16), (28, 16), (1, 4), *WAYS[4:])
+    sent = v9(templates(V9, (257, six)), data(257, six, (5, 6, 30, 1, 2, 1)), sequence=1)
+    assert sorted(octets_of(decoded(ways((10, 1, 2, 0), (20, 1, 2, 1)), sent)[0])) == [10, 30]

@@ -11,9 +11,11 @@ from support.netflow import (
     USER,
     V9,
     WEB,
+    data,
     decoded,
     ipfix,
     octets_of,
+    options_templates,
     plain,
     templates,
     v5,
@@ -62,10 +64,20 @@ def test_records_that_cannot_be_told_break_no_sequence():
     assert decoded(ipfix(plain(1, 2), sequence=1), ipfix(plain(1), sequence=3), ipfix(plain(1), sequence=9))[1] == {}
 
 
-def test_softflowd_numbers_messages_after_counting_them_templates_too():
-    sent = [ipfix(templates(IPFIX, (256, PLAIN), (257, PLAIN)), plain(1), sequence=3), ipfix(plain(1, 1), sequence=5),
-            ipfix(plain(1, 1, 1), sequence=8), ipfix(templates(IPFIX, (256, PLAIN)), plain(1), sequence=10)]
+@pytest.mark.parametrize("after", [True, False])
+@pytest.mark.parametrize("with_options", [True, False])
+def test_exporters_number_messages_before_or_after_counting_them_with_options_or_without(after, with_options):
+    scope, told = [(143, 4)], [(34, 4)]
+    start = (templates(IPFIX, (256, PLAIN)), options_templates(IPFIX, (300, scope, told)))
+    options = data(300, scope + told, (1, 1))
+    sent, number = [], 5
+    messages = [((*start, options, plain(1)), 1), ((plain(1, 1),), 2), ((plain(1, 1, 1), options), 3), ((plain(1),), 1)]
+    for sets, flows in messages:
+        step = flows + (with_options and options in sets)
+        sent.append(ipfix(*sets, sequence=number + step if after else number))
+        number += step
     assert decoded(*sent)[1] == {}
+    assert counted(sent, at_once=False) == {}
 
 
 @pytest.mark.parametrize(("uptimes_ms", "restarts"), [

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from support.flows import flow, kept_of
 from weighbridge.app.clock import SystemClock
 from weighbridge.app.config import Settings, load
 from weighbridge.app.doctor import examinations, examine
@@ -16,9 +17,11 @@ from weighbridge.domain.errors import FolderInUseError
 from weighbridge.measurement import MEASUREMENT, SLOT_ROW, Mark, Totals
 from weighbridge.storage.catalog.store import SqlCatalog
 from weighbridge.storage.duckdb.store import DuckDBStore
+from weighbridge.storage.flows.store import SqliteFlowStore
 from weighbridge.storage.journal.store import SqliteJournal
 
-CHECKS = ["folder", "zone data", "journal", "port", "disk", "file modes", "catalog", "usage store", "journal and usage"]
+CHECKS = ["folder", "zone data", "journal", "port", "disk", "file modes", "catalog", "usage store", "flow sums",
+          "journal and usage"]
 
 
 def settings_of(folder: Path, port: int = 0) -> Settings:
@@ -34,6 +37,9 @@ def make_folder(folder: Path) -> None:
     mark = journal.append(measurement, {})
     store.fold(np.array([(1, 0, 5, 7, 0, 1)], dtype=SLOT_ROW), mark)
     store.close()
+    flows = SqliteFlowStore(folder / "flows", lambda: 0)
+    flows.keep("a", b"", [kept_of(flow("192.0.2.10", 5))])
+    flows.close()
     journal.close()
     (folder / "admin.key").write_text("k" * 40)
     (folder / "admin.key").chmod(0o600)
@@ -110,6 +116,22 @@ def test_the_usage_store(folder: Path) -> None:
     path.write_bytes(b"not a database at all" * 500)
     ((check, _),) = found(folder)
     assert check == "usage store"
+
+
+def test_kept_flows(folder: Path) -> None:
+    path = folder / "flows" / "2025-12-14.sqlite"
+    path.write_bytes(b"not a database at all" * 500)
+    ((check, detail),) = found(folder)
+    assert (check, str(path) in detail) == ("flow sums", True)
+    path.unlink()
+    ((check, detail),) = found(folder)
+    assert (check, "is gone" in detail) == ("flow sums", True)
+    (folder / "flows" / "days.sqlite").write_bytes(b"not a database at all" * 500)
+    ((check, _),) = found(folder)
+    assert check == "flow sums"
+    shutil.rmtree(folder / "flows")  # as a folder of an older version
+    assert found(folder) == []
+    assert not (folder / "flows").exists()
 
 
 def test_usage_ahead_of_its_journal(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from weighbridge import sources
+from weighbridge.app.config import MAX_FILE_BYTES
 from weighbridge.cli.client import client_options
 from weighbridge.cli.collecting_agent import make_command
 from weighbridge.cli.failures import WrongUsageError
@@ -54,6 +55,7 @@ def made(monkeypatch) -> None:
     module = ModuleType("made_settings")
     module.MadeSettings = MadeSettings
     module.read = lambda table: table
+    module.read.__module__ = "made_settings"
     monkeypatch.setitem(sys.modules, "made_settings", module)
     monkeypatch.setitem(sources.SETTINGS, "made", "made_settings:MadeSettings")
     monkeypatch.setitem(sources.SOURCES, "made", "what is made")
@@ -133,7 +135,7 @@ def test_what_is_wrong_in_a_file_is_told(tmp_path, text, args, told):
 
 def test_a_file_has_a_bound(tmp_path):
     file = tmp_path / "weighbridge.toml"
-    file.write_text("#" * 1_100_000)
+    file.write_text("#" * (MAX_FILE_BYTES + 1))
     with pytest.raises(WrongUsageError, match="larger than"):
         tables_of("made", {}, file)
 

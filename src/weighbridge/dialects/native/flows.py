@@ -19,6 +19,7 @@ from weighbridge.domain.timegrid import parse_instant, rfc3339, zone
 from weighbridge.domain.units import DAY_S, SLOT_S
 from weighbridge.http.route import Route
 from weighbridge.metering.attribution import organization_at
+from weighbridge.metering.flows.corrections import EARLIEST_S
 from weighbridge.metering.flows.unattributed import strangers
 from weighbridge.model import Kind, Scope
 
@@ -50,7 +51,7 @@ def ask_unattributed(call: Call) -> Answer:
     return answer_json({
         "meta": {
             "from": asked.show(asked.window.start_s), "to": asked.show(asked.window.end_s), "time_zone": asked.zone.key,
-            "kept_since": rfc3339(store.kept_since_s()),
+            "kept_since": rfc3339(max(store.kept_since_s(), EARLIEST_S)),
         },
         "data": [asdict(stranger) for stranger in page],
         "exporters": [

@@ -42,7 +42,7 @@ UNATTRIBUTED = Documented(
     "Addresses that are nobody's",
     {JSON: _object({
         "meta": _object({"from": _TEXT, "to": _TEXT, "time_zone": _TEXT, "kept_since": _TEXT | {
-            "description": "From when on flows are kept; before it nothing is listed"}}),
+            "description": "From when on flows are kept (1972: ever); before it nothing is listed"}}),
         "data": {"type": "array", "items": _object({"exporter": _EXPORTER, "address": _TEXT, **_MOVED})},
         "exporters": {"type": "array", "items": _object({"exporter": _EXPORTER, **_MOVED})},
         "has_more": {"type": "boolean"},

@@ -28,6 +28,7 @@ from weighbridge.metering.flows.limits import SETTLED_AFTER_S
 from weighbridge.metering.flows.rows import THING_SUM, difference_rows, sums_by_thing
 from weighbridge.metering.flows.sums import exact_sum, run_starts
 from weighbridge.metering.gathering import Gathered
+from weighbridge.metering.limits import EARLIEST_US
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import END_S, Metering, SeriesKey
 from weighbridge.ports import KeptSums, Members
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 PIECE_S = 1800
 """What is worked out at once. With 10,000 addresses that is some 20 MB on the way and a quarter of a second, for which flows
 that come in wait."""
+EARLIEST_S = EARLIEST_US // 1_000_000
 SOURCE = "reattribution"
 """The source of corrections, for their ids."""
 
@@ -105,9 +107,9 @@ class Reattribution:
 
     def bounds_s(self) -> tuple[int, int]:
         """Between which instants slots can be corrected: everything of them is kept, and nothing more is expected."""
-        since_s = max(self._flows.kept_since_s(), self._usage.exact_since_s())
+        since_s = max(self._flows.kept_since_s(), self._usage.exact_since_s(), EARLIEST_S)
         settled_s = (self._clock.now_us() // 1_000_000 - SETTLED_AFTER_S) // SLOT_S * SLOT_S
-        return -(-since_s // SLOT_S) * SLOT_S, max(settled_s, 0)
+        return -(-since_s // SLOT_S) * SLOT_S, max(settled_s, EARLIEST_S)
 
     def run(self, from_s: int, to_s: int, *, dry_run: bool) -> Outcome:
         """Slots that lie within [from_s, to_s) are as the catalog says today; with `dry_run`, what that would take.
@@ -118,31 +120,33 @@ class Reattribution:
         from_s = max(-(-from_s // SLOT_S) * SLOT_S, first_s)
         to_s = max(min(to_s // SLOT_S * SLOT_S, past_s), from_s)
         outcome = Outcome(from_s, to_s)
+        things = _Things(self._catalog)
         for day_s in range(from_s // DAY_S * DAY_S, to_s, DAY_S):
-            for piece_s in self._pieces(max(day_s, from_s), min(day_s + DAY_S, to_s)):
+            for piece_s in self._pieces(max(day_s, from_s), min(day_s + DAY_S, to_s), things.now()):
                 with self._desk.lock:
                     start_s, end_s = max(piece_s, from_s, self.bounds_s()[0]), min(piece_s + PIECE_S, to_s)
                     if start_s < end_s:  # or that day was forgotten meanwhile
-                        self._run_piece(start_s, end_s, outcome, dry_run=dry_run)
-        _log.info("reattributed", start_s=from_s, end_s=to_s, dry_run=dry_run, corrections=outcome.corrections)
+                        things = things.now()
+                        self._run_piece((start_s, end_s), things, outcome, dry_run=dry_run)
+        if outcome.corrections and not dry_run:
+            _log.info("reattributed", start_s=from_s, end_s=to_s, corrections=outcome.corrections)
         return outcome
 
-    def _pieces(self, start_s: int, end_s: int) -> list[int]:
+    def _pieces(self, start_s: int, end_s: int, things: _Things) -> list[int]:
         """Where pieces begin of which something is kept or counted, so that empty days cost two questions."""
         with self._desk.lock:
             self._fold()
-            counted = self._usage.sums(_Things(self._catalog).members(), start_s, end_s, PIECE_S, bytes_only=True)
+            counted = self._usage.sums(things.members, start_s, end_s, PIECE_S, bytes_only=True)
             kept = {slot * SLOT_S // PIECE_S * PIECE_S for slot in self._flows.slots(start_s, end_s)}
         return sorted(kept | set(counted.start_s))
 
-    def _run_piece(self, start_s: int, end_s: int, outcome: Outcome, *, dry_run: bool) -> None:
+    def _run_piece(self, range_s: tuple[int, int], things: _Things, outcome: Outcome, *, dry_run: bool) -> None:
         self._fold()
-        things = _Things(self._catalog)
-        kept = list(self._kept(start_s, end_s, things))
+        kept = list(self._kept(*range_s, things))
         for each in kept:
             outcome.unattributed_before += _unattributed(each.before)
             outcome.unattributed_after += _unattributed(each.after)
-        counted = self._usage.sums(things.members(), start_s, end_s, SLOT_S)
+        counted = self._usage.sums(things.members, *range_s, SLOT_S)
         differences = _differences([each.sums for each in kept], counted)
         rows: list[tuple[int, ...]] = []
         for thing, slot, more_in, more_out, flags in differences:
@@ -151,7 +155,7 @@ class Reattribution:
         outcome.corrections += len(rows)
         if not dry_run:
             self._note(kept, {slot for _, slot, *_ in differences})
-            self._journal(rows, things, f"{start_s}-{end_s}")
+            self._journal(rows, things, "-".join(map(str, range_s)))
 
     def _kept(self, start_s: int, end_s: int, things: _Things) -> Iterator[_Kept]:
         """Everything that is kept of a piece, with the fates that today's catalog gives it."""
@@ -202,14 +206,23 @@ class _Kept:
 
 
 class _Things:
-    """Numbers of things while a piece is worked out: first those that have a series via flows, then others as they come."""
+    """Numbers of things while pieces are worked out: first those that have a series via flows, then others as they come.
+
+    `members`: the series that there are, each a group by its number here.
+    """
 
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
+        self._known = _extent(catalog)
         fed = [each for each in tuple(catalog.view().series.values()) if each.key.via == Metering.FLOWS]
-        self._fed = tuple(each.id for each in fed)
+        self.members = Members(
+            tuple(each.id for each in fed), tuple(range(len(fed))), (0,) * len(fed), (END_S,) * len(fed))
         self.listed: list[Thing] = [(each.key.kind, each.key.object) for each in fed]
         self._numbers = {thing: number for number, thing in enumerate(self.listed)}
+
+    def now(self) -> _Things:
+        """These, or others where series were made since."""
+        return self if _extent(self._catalog) == self._known else _Things(self._catalog)
 
     def number(self, thing: Thing) -> int:
         """The number of a thing."""
@@ -218,11 +231,6 @@ class _Things:
             self.listed.append(thing)
         return self._numbers[thing]
 
-    def members(self) -> Members:
-        """The series that there are, each a group by its number here."""
-        count = len(self._fed)
-        return Members(self._fed, tuple(range(count)), (0,) * count, (END_S,) * count)
-
     def series(self, numbers: np.ndarray) -> np.ndarray:
         """The series of things by their numbers, made where new."""
         asked, places = np.unique(numbers, return_inverse=True)
@@ -230,6 +238,12 @@ class _Things:
         keys = [SeriesKey(kind, name, via=Metering.FLOWS) for kind, name in fed]
         found: np.ndarray = np.array([each.id for each in self._catalog.enter_series(keys)], "u4")[places]
         return found
+
+
+def _extent(catalog: Catalog) -> tuple[int, int]:
+    """What changes with every series that is made."""
+    view = catalog.view()
+    return view.version, len(view.series)
 
 
 def _unattributed(pile: KeptSums) -> int:

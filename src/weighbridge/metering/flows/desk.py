@@ -26,8 +26,8 @@ from weighbridge.measurement import MAX_NAME, MEASUREMENT
 from weighbridge.metering.flows.limits import ROWS_AT_ONCE
 from weighbridge.metering.flows.owners import ELSEWHERE, Owners
 from weighbridge.metering.flows.rating import canonical_address, rated
-from weighbridge.metering.flows.rows import measurement_rows, sums_by_thing
-from weighbridge.metering.flows.sums import exact_sum
+from weighbridge.metering.flows.rows import THING_KEYS, measurement_rows, sums_by_thing
+from weighbridge.metering.flows.sums import exact_sum, summed
 from weighbridge.model import Metering, SeriesKey
 from weighbridge.ports import KeptSums
 
@@ -81,7 +81,7 @@ class FlowDesk:
             reach = self.owners.reach(view, sender)
             counts: Counter[tuple[str, str]] = Counter()
             kept: list[KeptSums] = []
-            codes: list[np.ndarray] = []
+            attributed: list[np.ndarray] = []
             for sums in flows:
                 address = canonical_address(sums.exporter)
                 exporter = view.exporters_by_address.get(address)
@@ -89,22 +89,20 @@ class FlowDesk:
                 rows, refused = rated(sums.rows, None if exporter is None else exporter.sampling_rate, self._clock.now_us())
                 counts.update({(named, what): number for what, number in refused.items()})
                 rows["fate"][self.owners.is_apart(rows) & (rows["flags"] & FlowFlag.LONELY == 0)] = Fate.BESIDE
-                codes.append(self.owners.find(reach, rows, None if exporter is None else exporter.id))
-                rows["fate"] = fates(codes[-1], rows["fate"])
+                codes = self.owners.find(reach, rows, None if exporter is None else exporter.id)
+                rows["fate"] = fates(codes, rows["fate"])
                 _count(counts, named, rows)
                 kept.append(KeptSums(address, sender.organization, sender.project, rows))
+                attributed.append(sums_by_thing(rows[codes >= 0], codes[codes >= 0]))
             corrected = self._store.keep(id, _content(flows), kept)
-            return Prepared(self._measured(kept, codes, reach, corrected), counts)
+            return Prepared(self._measured(attributed, reach, corrected), counts)
 
-    def _measured(
-        self, kept: Sequence[KeptSums], codes: Sequence[np.ndarray], reach: Reach, corrected: frozenset[int]
-    ) -> np.ndarray:
-        """What is attributed, as rows for the journal; series that are new are made."""
-        if not kept:
+    def _measured(self, attributed: Sequence[np.ndarray], reach: Reach, corrected: frozenset[int]) -> np.ndarray:
+        """Sums by thing (THING_SUM), as rows for the journal; series that are new are made."""
+        if not attributed:
             return np.zeros(0, MEASUREMENT)
-        rows, numbers = np.concatenate([each.rows for each in kept]), np.concatenate(codes)
-        counted = (numbers >= 0) & ~np.isin(rows["slot"], list(corrected))
-        sums = sums_by_thing(rows[counted], numbers[counted])
+        listed = np.concatenate(attributed)
+        sums = summed(listed[~np.isin(listed["slot"], list(corrected))], THING_KEYS)
         things, places = np.unique(sums["thing"], return_inverse=True)
         keys = [series_key(reach, thing) for thing in things.tolist()]
         series = [each.id for each in self._catalog.enter_series(keys)] if keys else []

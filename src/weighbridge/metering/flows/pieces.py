@@ -78,29 +78,20 @@ def join(blocks: Sequence[FlowBlock]) -> Records:
     sizes = [len(block.src) for block in blocks]
     received_us = [np.full(size, block.received_us) for block, size in zip(blocks, sizes, strict=True)]
     spans = [_span(block, receipt) for block, receipt in zip(blocks, received_us, strict=True)]
+    address = np.uint32 if blocks[0].family == 4 else np.uint64  # noqa: PLR2004  IPv4
     return Records(
         exporters=exporters,
         exporter=np.repeat([number[block.exporter] for block in blocks], sizes),
-        received_us=_joined(received_us),
-        src=_joined([block.src for block in blocks]),
-        dst=_joined([block.dst for block in blocks]),
-        octets=_joined([block.octets for block in blocks]),
-        packets=_joined([block.packets for block in blocks]),
-        start_us=_joined([start_us for start_us, _ in spans]),
-        end_us=_joined([end_us for _, end_us in spans]),
+        received_us=_joined(received_us, np.int64),
+        src=_joined([block.src for block in blocks], address),
+        dst=_joined([block.dst for block in blocks], address),
+        octets=_joined([block.octets for block in blocks], np.int64),
+        packets=_joined([block.packets for block in blocks], np.int64),
+        start_us=_joined([start_us for start_us, _ in spans], np.int64),
+        end_us=_joined([end_us for _, end_us in spans], np.int64),
         rate=_joined_rates(blocks),
         links=_joined_links(blocks) if any(has_links(block) for block in blocks) else None,
     )
-
-
-def _joined_rates(blocks: Sequence[FlowBlock]) -> np.ndarray | int:
-    """One for all, where that is so: most often it is."""
-    bounds = [(block.rate, block.rate) if isinstance(block.rate, int) else (int(block.rate.min()), int(block.rate.max()))
-              for block in blocks]
-    lowest = min(low for low, _ in bounds)
-    if lowest == max(high for _, high in bounds):
-        return lowest
-    return _joined([np.full(len(block.src), block.rate) if isinstance(block.rate, int) else block.rate for block in blocks])
 
 
 def has_links(block: FlowBlock) -> bool:
@@ -118,8 +109,21 @@ def _rate(block: FlowBlock) -> np.ndarray:
     return np.full(len(block.src), block.rate) if isinstance(block.rate, int) else block.rate
 
 
-def _joined(columns: list[np.ndarray]) -> np.ndarray:
-    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+def _joined(columns: list[np.ndarray], kind: type[np.generic]) -> np.ndarray:
+    """One column of this kind: with another one, arithmetic might go on in floats."""
+    alike = [column.astype(kind, copy=False) for column in columns]
+    return alike[0] if len(alike) == 1 else np.concatenate(alike)
+
+
+def _joined_rates(blocks: Sequence[FlowBlock]) -> np.ndarray | int:
+    """One for all, where that is so: most often it is."""
+    bounds = [(block.rate, block.rate) if isinstance(block.rate, int) else (int(block.rate.min()), int(block.rate.max()))
+              for block in blocks]
+    lowest = min(low for low, _ in bounds)
+    if lowest == max(high for _, high in bounds):
+        return lowest
+    rates = [np.full(len(block.src), block.rate) if isinstance(block.rate, int) else block.rate for block in blocks]
+    return _joined(rates, np.int64)
 
 
 def _links(block: FlowBlock) -> tuple[np.ndarray | None, ...]:
@@ -127,13 +131,14 @@ def _links(block: FlowBlock) -> tuple[np.ndarray | None, ...]:
 
 
 def _joined_links(blocks: Sequence[FlowBlock]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    kinds = (np.uint64, np.uint16, np.uint64, np.uint16)
-    columns = [
-        _joined([np.zeros(len(block.src), kind) if column is None else column
-                 for block in blocks for column in (_links(block)[at],)])
-        for at, kind in enumerate(kinds)
-    ]
-    return columns[0], columns[1], columns[2], columns[3]
+    columns: list[list[np.ndarray]] = [[], [], [], []]
+    for block in blocks:
+        for joined, column in zip(columns, _links(block), strict=True):
+            joined.append(np.zeros(len(block.src), np.uint16) if column is None else column)
+    return (
+        _joined(columns[0], np.uint64), _joined(columns[1], np.uint16), _joined(columns[2], np.uint64),
+        _joined(columns[3], np.uint16),
+    )
 
 
 def chosen(records: Records, at: np.ndarray | slice) -> Records:

@@ -218,25 +218,27 @@ class FlowTally:
         """No exporter has more than LONELY_ROWS lonely rows in a slot: the smaller ones are summed into the address ::."""
         if self._count_cells() < self._fold_at:
             return
-        lonely = [_lonely_places(cells) for cells in self._cells.values()]
-        counts = np.bincount(np.concatenate([place for _, place, _ in lonely]), minlength=1)
-        for number in np.flatnonzero(counts > LONELY_ROWS).tolist():
-            self._fold_place(number)
+        most = self._fold_places(np.flatnonzero(self._lonely_counts() > LONELY_ROWS).tolist())
         # No slot can have too many before so many rows have come.
-        most = min(int(counts.max()), LONELY_ROWS)
         self._fold_at = self._count_cells() + LONELY_ROWS - most + 1
 
-    def _fold_place(self, number: int) -> None:
-        """Half of LONELY_ROWS are left in a place, the largest."""
-        exporter = next(exporter for (exporter, _), place in self._places.items() if place == number)
-        sizes = []
-        for cells in self._cells.values():
-            at, place, size = _lonely_places(cells)
-            sizes.append(size[place == number])
-        border = np.partition(np.concatenate(sizes), -(LONELY_ROWS // 2))[-(LONELY_ROWS // 2)]
-        for cells in self._cells.values():
-            at, place, size = _lonely_places(cells)
-            self._fold_cells(cells, at[(place == number) & (size < border)], exporter)
+    def _lonely_counts(self) -> np.ndarray:
+        """How many lonely rows each place has."""
+        return np.bincount(np.concatenate([_lonely(cells)[1] for cells in self._cells.values()]), minlength=1)
+
+    def _fold_places(self, numbers: list[int]) -> int:
+        """Half of LONELY_ROWS are left in each of these places, the largest; the most that any place has now."""
+        for number in numbers:
+            exporter = next(exporter for (exporter, _), place in self._places.items() if place == number)
+            lonely = [_lonely(cells) for cells in self._cells.values()]
+            here = [at[place == number] for at, place, _ in lonely]
+            sizes = np.concatenate([size[place == number] for _, place, size in lonely])
+            owners = np.repeat(np.arange(len(here)), [len(at) for at in here])
+            smallest = np.argpartition(sizes, -(LONELY_ROWS // 2))[: -(LONELY_ROWS // 2)]
+            which = np.concatenate(here)[smallest]
+            for owner, cells in enumerate(self._cells.values()):
+                self._fold_cells(cells, which[owners[smallest] == owner], exporter)
+        return int(self._lonely_counts().max())
 
     def _fold_cells(self, cells: Cells, those: np.ndarray, exporter: str) -> None:
         """These cells are gone, and their sums are those of the address ::, by flags."""
@@ -331,7 +333,7 @@ def _end_of(pieces: Pieces, place: np.ndarray, kept: _Kept, *, is_src: bool = Tr
     return _End(keys, pieces.octets[which], pieces.packets[which], flows)
 
 
-def _lonely_places(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lonely(cells: Cells) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of the lonely rows that may be folded: which cells, their places, their bytes."""
     word = cells.words()[0]
     flags = word >> _FLAGS_SHIFT & _FLAGS

@@ -13,7 +13,7 @@ from weighbridge.collected import Collected, CounterReading, Thing, ThingKind
 from weighbridge.domain.errors import InvalidInputError, WeighbridgeError
 from weighbridge.sources.host.choice import choose
 from weighbridge.sources.host.decode import COUNTER_BITS, Known, Look, Seen, assign, without_left
-from weighbridge.sources.host.read import is_supported, read_interfaces, read_now
+from weighbridge.sources.host.read import is_supported, read_interfaces, read_machine, read_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +34,9 @@ _log = structlog.get_logger("weighbridge.host")
 
 
 class State(msgspec.Struct):
-    """What is kept between polls and restarts. `known`: the counters of each server and direction."""
+    """What is kept between polls and restarts. `known`: the counters of each server and direction, all of one machine."""
 
+    machine: str = ""
     last: Look | None = None
     known: dict[str, dict[str, Known]] = {}
 
@@ -50,6 +51,7 @@ class HostCollector:
         self._clock = surroundings.clock
         self._file = surroundings.folder / _STATE_FILE
         self._root = root
+        self._machine = read_machine(root)
         self._state = self._load()
         self._trouble = ""
         self._chosen: tuple[dict[str, int], dict[str, str]] | None = None
@@ -98,12 +100,12 @@ class HostCollector:
             left_here = [interface for interface, _ in found.values() if interface.index not in own]
             known = without_left(self._state.known.get(_group(table), {}), metered, left_here, now.boot_id)
             seen, known = assign(metered, known, self._state.last, now)
-            readings += [_reading(each, table, now) for each in seen]
+            readings += [_reading(each, table, now, self._machine) for each in seen]
             kept[_group(table)] = _newest(known)
         highest = max((interface.index for interface, _ in found.values()), default=0)
         if self._state.last is not None and self._state.last.boot_id == now.boot_id:
             highest = max(highest, self._state.last.highest)
-        return readings, State(Look(now.at_us, now.boot_id, highest), kept)
+        return readings, State(self._machine, Look(now.at_us, now.boot_id, highest), kept)
 
     def _tell(self, chosen: dict[str, int], left: dict[str, str]) -> None:
         """Which interfaces are metered is logged once, and when it changes."""
@@ -117,9 +119,10 @@ class HostCollector:
 
     def _load(self) -> State:
         try:
-            return msgspec.json.decode(self._file.read_bytes(), type=State)
+            state = msgspec.json.decode(self._file.read_bytes(), type=State)
         except (OSError, msgspec.DecodeError):
             return State()  # a first start: each counter begins with its next reading
+        return state if state.machine == self._machine else State()  # a folder that was copied says nothing of this machine
 
     def _save(self) -> None:
         """No fsync: what a crash takes of it can only lose bytes of an interface re-made in that very moment."""
@@ -142,7 +145,8 @@ def _group(table: HostSettings) -> str:
     return f"{table.server}{SWAPPED if table.facing == 'server' else ''}"
 
 
-def _reading(seen: Seen, table: HostSettings, now: Now) -> CounterReading:
+def _reading(seen: Seen, table: HostSettings, now: Now, machine: str) -> CounterReading:
+    """The counter's name holds the machine's, so that two machines that say to be one server are two counters."""
     interface = seen.interface
     towards_server = table.facing == "server"
     in_out = (interface.bytes_sent, interface.bytes_received) if towards_server else (
@@ -152,7 +156,7 @@ def _reading(seen: Seen, table: HostSettings, now: Now) -> CounterReading:
         at_us=now.at_us,
         bytes_in=in_out[0],
         bytes_out=in_out[1],
-        counter=seen.counter + (SWAPPED if towards_server else ""),
+        counter=f"{seen.counter}{SWAPPED if towards_server else ''}{machine and f'/{machine}'}",
         bits=COUNTER_BITS,
         since_us=None if seen.since_us is None or seen.since_us > now.at_us else seen.since_us,
         line_rate_bps=interface.line_rate_bps,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+import xxhash
+
 from weighbridge.sources.host.choice import Link
 from weighbridge.sources.host.decode import Interface, Now, parse_boot_s, parse_net_dev
 
@@ -18,6 +20,15 @@ def read_now(root: Path, now_us: int) -> Now:
     """When this is, in which boot. OSError: /proc does not tell."""
     boot_id = (root / "proc/sys/kernel/random/boot_id").read_text().strip()
     return Now(now_us, boot_id, parse_boot_s((root / "proc/stat").read_text()))
+
+
+def read_machine(root: Path) -> str:
+    """Eight digits that tell this machine from others (machine-id(5), which must not be shown itself); "" if nothing does."""
+    try:
+        found = (root / "etc/machine-id").read_text().strip()
+    except (OSError, ValueError):
+        return ""
+    return xxhash.xxh32_hexdigest(f"weighbridge/{found}".encode()) if found else ""
 
 
 def read_interfaces(root: Path) -> dict[str, tuple[Interface, Link]]:

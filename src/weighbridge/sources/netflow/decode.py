@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from weighbridge.metering.flows.block import FlowBlock
+from weighbridge.sources.netflow.egress import Twins
 from weighbridge.sources.netflow.flows import (
+    EGRESS,
     is_absurd,
     lacks,
     read_flows,
@@ -22,7 +24,7 @@ from weighbridge.sources.netflow.flows import (
     was_dropped,
 )
 from weighbridge.sources.netflow.held import Held, HeldSet
-from weighbridge.sources.netflow.layout import Field, cut_records
+from weighbridge.sources.netflow.layout import cut_records
 from weighbridge.sources.netflow.portion import (
     Group,
     Portion,
@@ -48,15 +50,16 @@ from weighbridge.sources.netflow.templates import (
     V9,
     Fault,
     Template,
+    make_template,
     read_templates,
 )
-from weighbridge.sources.netflow.twins import Twins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from weighbridge.collected import CounterReading
     from weighbridge.datagrams.block import Datagrams
+    from weighbridge.sources.netflow.egress import Egress
     from weighbridge.sources.netflow.flows import Flows
     from weighbridge.sources.netflow.layout import Cut, Layout
     from weighbridge.sources.netflow.scan import Faults
@@ -65,10 +68,9 @@ if TYPE_CHECKING:
 LOST: Final = {V5: "lost_flows", V9: "lost_datagrams", IPFIX: "lost_flows"}
 """What a gap in the sequence numbers counts: version 9 numbers datagrams, the others records."""
 
-_V5_TEMPLATE: Final = Template((
-    Field(0, 8, 4), Field(0, 12, 4), Field(0, 15, 4), Field(0, 10, 2), Field(0, 14, 2), Field(0, 2, 4), Field(0, 1, 4),
-    Field(0, 22, 4), Field(0, 21, 4), Field(0, 0, 16),
-), is_options=False, definition=b"")
+_V5_TEMPLATE: Final = make_template(
+    (8, 4), (12, 4), (15, 4), (10, 2), (14, 2), (2, 4), (1, 4), (22, 4), (21, 4), (0, 16),  # the rest: ports, flags, masks
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,9 @@ class Decoder:
     Streams and twins are what is worth keeping over a restart (kept.py).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, egress: Egress = "auto") -> None:
         self.streams = Streams()
+        self._egress = egress
         self.twins = Twins()
         self._changes = 0
         self._held = Held()
@@ -114,7 +117,8 @@ class Decoder:
         numbers = {name: number for number, name in enumerate(names)}
         exporter = np.array([numbers[source] for source in block.sources] if len(names) > 1 else [0], np.int64)
         code = np.where(heads.version == 0, -1, (exporter << 36) | (heads.version << 32) | heads.domain)
-        different, place = np.unique(code, return_inverse=True)
+        is_one = len(names) == 1 and bool((code == code[0]).all())
+        different, place = (code[:1], np.zeros(count, np.int64)) if is_one else np.unique(code, return_inverse=True)
         keys = [Key(names[each >> 36], each >> 32 & 0xF, each & 0xFFFFFFFF) for each in different.tolist() if each >= 0]
         streams = [self.streams.heard_of(key) for key in keys]
         unknown = len(different) - len(streams)  # 1 if there is a code of -1, which comes first
@@ -164,14 +168,14 @@ class Decoder:
             steps = _steps(stream.key.version, portion, heads, datagrams)
             is_told = not restarted and not portion.untold[datagrams].any()
             if is_told and stream.expected in (None, sequence[0]) and _is_gapless(sequence, steps):
-                stream.counted = int(steps[-1])
+                stream.steps = _ways(stream, portion, int(datagrams[-1]), int(steps[-1]))
                 stream.expected = int(sequence[-1] + steps[-1]) % NUMBERS
                 continue
             for number, datagram in enumerate(datagrams.tolist()):
                 if datagram in restarted:
                     stream.expected = None
-                step = int(steps[number])
-                what, many = follow(stream, int(sequence[number]), (step, step + int(portion.templates[datagram])))
+                ways = _ways(stream, portion, datagram, int(steps[number]))
+                what, many = follow(stream, int(sequence[number]), ways)
                 if what == "restarts":
                     self._doubt(stream)
                 elif what:
@@ -188,12 +192,11 @@ class Decoder:
         if not waiting.all():
             for row in np.flatnonzero(~waiting).tolist():
                 self._take_control(portion, row, waiting)
-            self.streams.shrink()
         self._data(portion, np.flatnonzero(waiting))
 
     def _take_control(self, portion: Portion, row: int, waiting: np.ndarray) -> None:
-        datagram, set_id = int(portion.sets.datagram[row]), int(portion.sets.id[row])
-        place = int(portion.place[datagram])
+        set_id = int(portion.sets.id[row])
+        place = int(portion.place[portion.sets.datagram[row]])
         stream = portion.streams[place]
         exporter, version, _ = stream.key
         if set_id not in TEMPLATE_SETS[version]:
@@ -205,7 +208,6 @@ class Decoder:
             if isinstance(each, Fault):
                 self._counts[exporter, each.what] += 1
                 continue
-            portion.templates[datagram] += 1
             for template_id in _meant(stream, set_id, each.id):
                 if is_first and stream.templates.get(template_id) != each.template:
                     is_first = False
@@ -217,11 +219,13 @@ class Decoder:
         if template is None:
             self._changes += template_id in stream.templates
             stream.forget(template_id)
+            self.streams.weigh(stream)
             return
         if stream.templates.get(template_id) != template:
             if not stream.define(template_id, template):
                 self._counts[stream.key.exporter, "too_many_templates"] += 1
                 return
+            self.streams.weigh(stream)
             self._changes += 1
         stream.doubted.discard(template_id)
         self._release(stream, template_id)
@@ -263,6 +267,7 @@ class Decoder:
                     each.rows = each.rows[each.rows > row]
             groups = [each for each in groups if len(each.rows)]
             self._counts[stream.key.exporter, "too_many_rates"] += news.tell(stream)
+            self.streams.weigh(stream)
             self._changes += 1
         self._decode(portion, groups)
 
@@ -288,7 +293,9 @@ class Decoder:
         return groups, options
 
     def _read_options(self, portion: Portion, row: int, template: Template) -> News:
-        cut = self._cut(portion, template.layout, np.array([row]), portion.streams[portion.place[portion.sets.datagram[row]]])
+        datagram = portion.sets.datagram[row]
+        cut = self._cut(portion, template.layout, np.array([row]), portion.streams[portion.place[datagram]])
+        portion.options[datagram] += len(cut.records)
         return News(template.layout, cut.records)
 
     def _cut(self, portion: Portion, layout: Layout, rows: np.ndarray, stream: Stream) -> Cut:
@@ -319,7 +326,7 @@ class Decoder:
             return
         datagrams = portion.sets.datagram[rows]
         flows = read_flows(layout, cut.records, lambda: moments(portion, groups, datagrams, cut.counts))
-        if groups[0].is_v5:
+        if groups[0].is_v5 and portion.rate[datagrams].any():
             flows.rate = np.repeat(portion.rate[datagrams], cut.counts)
         unfit = {"absurd_amounts": is_absurd(flows)}
         dropped = was_dropped(layout, cut.records)
@@ -341,8 +348,12 @@ class Decoder:
     def _tell(self, flows: Flows, stream: Stream, received_us: int) -> None:
         """The flows are in blocks, once each."""
         exporter = stream.key.exporter
-        left = self.twins.leave_out(exporter, flows, received_us)
-        self._counts[exporter, "egress_twins"] += len(flows) - len(left)
+        left = flows
+        if self._egress == "auto":
+            left = self.twins.leave_out(exporter, flows, received_us)
+        elif self._egress == "ignore" and flows.direction is not None:
+            left = flows.only(flows.direction != EGRESS)
+        self._counts[exporter, "egress_left_out"] += len(flows) - len(left)
         parts = [left] if left.reverse_octets is None else [left, left.reversed()]
         for part in parts:
             self._counts[exporter, "records"] += len(part)
@@ -378,6 +389,11 @@ def _steps(version: int, portion: Portion, heads: Heads, datagrams: np.ndarray) 
     if version == V9:
         return np.ones(len(datagrams), np.int64)
     return np.take(heads.records if version == V5 else portion.records, datagrams)
+
+
+def _ways(stream: Stream, portion: Portion, datagram: int, step: int) -> tuple[int, ...]:
+    """By how much a datagram may move its stream's numbers, with what tells of options and without."""
+    return (step, step - int(portion.options[datagram])) if stream.key.version == IPFIX else (step,)
 
 
 def _meant(stream: Stream, set_id: int, template_id: int) -> list[int]:

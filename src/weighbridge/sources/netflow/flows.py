@@ -25,6 +25,7 @@ UPTIMES: Final = ("start_uptime_ms", "end_uptime_ms")
 """Elements that tell a time in milliseconds since the exporter booted."""
 
 _NTP_EPOCH_S: Final = 2_208_988_800  # from 1900 to 1970
+_HALF_MS: Final = 2**31
 _ERA_S: Final = 2**32  # after which NTP's seconds begin anew: in 2036
 
 
@@ -83,10 +84,15 @@ class Flows:
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """What the datagrams of records said, repeated for each record: when they were sent, and the exporter's uptime then."""
+    """When sets were sent, and the exporter's uptime then. `counts`: how many records each holds; None: one each."""
 
     export_us: np.ndarray
     uptime_ms: np.ndarray
+    counts: np.ndarray | None
+
+    def repeated(self, values: np.ndarray) -> np.ndarray:
+        """A value of each set, for each of its records."""
+        return values if self.counts is None else np.repeat(values, self.counts)
 
 
 def lacks(layout: Layout) -> str | None:
@@ -121,13 +127,14 @@ def read_flows(layout: Layout, records: np.ndarray, moments: Callable[[], Moment
     src4, dst4 = (_address4(records, names, name) for name in ("src4", "dst4"))
     src6, dst6 = (_address6(records, names, name) for name in ("src6", "dst6"))
     start_us, end_us = _times(records, names, moments)
+    src_vlan, dst_vlan = _apart(chosen("src_vlan"), chosen("dst_vlan"))
     return Flows(
         np.zeros(len(records), np.int64) if octets is None else octets,
         np.zeros(len(records), np.int64) if packets is None else packets,
         src4, dst4, src6, dst6, _is_six(src4, (src6, dst6), number("ip_version")), start_us, end_us, told,
         chosen("sampler"), number("port_in"), number("port_out"), number("direction"),
         _unsigned(chosen("src_mac"), np.uint64), _unsigned(chosen("dst_mac"), np.uint64),
-        _unsigned(chosen("src_vlan"), np.uint16), _unsigned(chosen("dst_vlan"), np.uint16),
+        _unsigned(src_vlan, np.uint16), _unsigned(dst_vlan, np.uint16),
         chosen("reverse_octets"), chosen("reverse_packets"),
     )
 
@@ -173,7 +180,7 @@ def is_absurd(flows: Flows) -> np.ndarray:
     amounts = (flows.octets, flows.packets, flows.reverse_octets, flows.reverse_packets)
     found = np.zeros(len(flows), bool)
     for each in amounts:
-        if each is not None:
+        if each is not None and int(each.view(np.uint64).max(initial=0)) > MAX_AMOUNT:
             found |= each.view(np.uint64) > MAX_AMOUNT
     return found
 
@@ -198,6 +205,14 @@ def _first(records: np.ndarray, names: list[str]) -> np.ndarray | None:
 
 def _unsigned(column: np.ndarray | None, kind: type[np.unsignedinteger]) -> np.ndarray | None:
     return None if column is None or not column.any() else column.astype(kind)  # a column of zeros tells nothing
+
+
+def _apart(src: np.ndarray | None, dst: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """VLANs where they tell the ends apart: within one VLAN both ends are in it, and nobody knows which is the customer."""
+    if src is None or dst is None:
+        return src, dst
+    differ = src != dst
+    return src * differ, dst * differ
 
 
 def _address4(records: np.ndarray, names: frozenset[str], name: str) -> np.ndarray | None:
@@ -233,7 +248,8 @@ def _times(
     relative = {"start_ago_us", "start_uptime_ms", "end_ago_us", "end_uptime_ms"} & {start, end}
     sent = moments() if relative else None
     if sent is not None and "boot_ms" in names:
-        sent = Moments(sent.export_us, sent.export_us // 1_000 - read_number(records["boot_ms"]))
+        export_us = sent.repeated(sent.export_us)
+        sent = Moments(export_us, export_us // 1_000 - read_number(records["boot_ms"]), None)
     return _moment(records, start, sent), _moment(records, end, sent)
 
 
@@ -243,15 +259,29 @@ def _moment(records: np.ndarray, name: str | None, sent: Moments | None) -> np.n
     told = read_number(records[name])
     unit = name.partition("_")[2]
     if sent is not None and unit == "ago_us":
-        told = sent.export_us - told
-    elif sent is not None and unit == "uptime_ms":  # both wrap after 49.7 days, and a flow may end after what the head says
-        ago_ms = (sent.uptime_ms - told).astype(np.uint32).view(np.int32)
-        told = sent.export_us - ago_ms.astype(np.int64) * 1_000
+        told = sent.repeated(sent.export_us) - told
+    elif sent is not None and unit == "uptime_ms":
+        told = _from_uptime(told, sent)
     elif unit in ("ntp_us", "ntp_ns"):
         told = _from_ntp(told.view(np.uint64))
     else:
         told *= 1_000_000 if unit == "s" else 1_000
     return told
+
+
+def _from_uptime(told: np.ndarray, sent: Moments) -> np.ndarray:
+    """Uptime is 32 bits that wrap after 49.7 days; what is nearest is meant, before or after what the head says."""
+    if not len(told):
+        return told
+    uptime_ms = sent.uptime_ms
+    if int(told.max() - uptime_ms.min()) < _HALF_MS and int(uptime_ms.max() - told.min()) < _HALF_MS:  # nothing wrapped
+        at_us: np.ndarray = told * 1_000
+        at_us += sent.repeated(sent.export_us - uptime_ms * 1_000)
+        return at_us
+    ago_ms = (sent.repeated(uptime_ms) - told).astype(np.uint32).view(np.int32)
+    at_us = ago_ms.astype(np.int64) * -1_000
+    at_us += sent.repeated(sent.export_us)
+    return at_us
 
 
 def _from_ntp(told: np.ndarray) -> np.ndarray:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from weighbridge.sources.netflow.streams import MAX_RATE, MAX_RATES, PORT, SAMPLER, WHOLE, Key
+from weighbridge.sources.netflow.streams import MAX_RATE, PORT, SAMPLER, WHOLE, Key
 from weighbridge.sources.netflow.templates import FIRST_DATA_SET, IPFIX, V9, template_of
 
 if TYPE_CHECKING:
+    from weighbridge.sources.netflow.egress import Twins
     from weighbridge.sources.netflow.streams import Stream, Streams
-    from weighbridge.sources.netflow.twins import Twins
 
 LAYOUT: Final = 1
 """Of the file. One of another layout is passed over: exporters tell all of it again."""
@@ -60,9 +60,11 @@ def read_kept(data: bytes, streams: Streams, twins: Twins) -> int:
         for number, definition in each.templates.items():
             stream.define(number, template_of(definition))
         stream.doubt()  # they may have changed while nobody listened
-        stream.rates = {kind: dict(table) for kind, table in each.rates.items()}
+        for kind, table in each.rates.items():
+            for number, rate in table.items():
+                stream.rate(kind, number, rate)
         stream.boot_us = each.boot_us
-    streams.shrink()
+        streams.weigh(stream)
     for exporter, ports in found.ports.items():
         for port, at_us in ports.items():
             twins.note(exporter, port, at_us)
@@ -79,7 +81,6 @@ def _check(kept: _Kept) -> None:
         kept.version in (V9, IPFIX)
         and all(FIRST_DATA_SET <= number < 2**16 for number in kept.templates)
         and set(kept.rates) <= {SAMPLER, PORT, WHOLE}
-        and all(len(table) <= MAX_RATES for table in kept.rates.values())
         and all(0 < rate <= MAX_RATE for _, rate in rates)
     )
     if not whole:

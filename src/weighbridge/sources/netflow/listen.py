@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from weighbridge.domain.errors import InvalidInputError
 from weighbridge.sources.flows import FlowCollector, Listening
 from weighbridge.sources.netflow.decode import Decoder
 from weighbridge.sources.netflow.kept import read_kept, write_kept
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from weighbridge.datagrams.block import Datagrams
     from weighbridge.sources.collector import Surroundings
     from weighbridge.sources.netflow.decode import Decoded
+    from weighbridge.sources.netflow.egress import Egress
     from weighbridge.sources.netflow.settings import NetflowSettings
 
 KEEP_EVERY_S: Final = 5.0
@@ -30,7 +32,9 @@ _log = structlog.get_logger("weighbridge.netflow")
 
 
 def make_collector(tables: tuple[NetflowSettings, ...], surroundings: Surroundings) -> NetflowCollector:
-    """What collects at every address of the tables."""
+    """What collects at every address of the tables. InvalidInputError: they contradict each other."""
+    if len({table.egress for table in tables}) > 1:
+        raise InvalidInputError("sources.netflow: egress must be the same in all tables, an exporter may send to any of them")
     return NetflowCollector(tables, surroundings)
 
 
@@ -40,7 +44,7 @@ class NetflowCollector:
     def __init__(self, tables: tuple[NetflowSettings, ...], surroundings: Surroundings) -> None:
         """Templates that were kept are known again."""
         listenings = [Listening(table.listen, table.networks, table.receive_buffer_bytes) for table in tables]
-        self._decoder = KeptDecoder(surroundings.folder / _FILE)
+        self._decoder = KeptDecoder(surroundings.folder / _FILE, tables[0].egress)
         self._flows = FlowCollector("netflow", listenings, self._decoder, surroundings)
 
     def run(self, stop: Stop) -> None:
@@ -54,11 +58,11 @@ class NetflowCollector:
 class KeptDecoder:
     """A decoder whose templates and sampling rates are on disk. One thread decodes, another keeps."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, egress: Egress = "auto") -> None:
         """It knows what the file says. One that is damaged is passed over, and told."""
         self._path = path
         self._lock = threading.Lock()
-        self._decoder = Decoder()
+        self._decoder = Decoder(egress)
         self._due_s = time.monotonic()
         try:
             read_kept(path.read_bytes(), self._decoder.streams, self._decoder.twins)

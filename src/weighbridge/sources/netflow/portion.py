@@ -28,7 +28,8 @@ _SET_BITS: Final = 17  # set numbers, and V5_SET
 class Portion:
     """Sets to decode, and what their datagrams said, by datagram. `place`: which of `streams`, -1 for none.
 
-    `records`, `templates`: how many of them each datagram held; `untold`: it held more, nobody knows how many.
+    `records`: how many each datagram held, `options`: how many of them told of options; `untold`: it held more, nobody knows
+    how many.
     """
 
     octets: np.ndarray
@@ -40,7 +41,7 @@ class Portion:
     uptime_ms: np.ndarray
     rate: np.ndarray
     records: np.ndarray
-    templates: np.ndarray
+    options: np.ndarray
     untold: np.ndarray
 
 
@@ -112,7 +113,7 @@ def bounds(groups: list[Group], counts: np.ndarray) -> list[tuple[int, int]]:
 
 
 def moments(portion: Portion, groups: list[Group], datagrams: np.ndarray, counts: np.ndarray) -> Moments:
-    """What the heads say of the time, for each record. IPFIX tells no uptime: it comes from the boot that options told."""
+    """What the heads say of the time. IPFIX tells no uptime: it comes from the boot that options told."""
     export_us, uptime_ms = portion.export_us[datagrams], portion.uptime_ms[datagrams]
     at = 0
     for each in groups:
@@ -120,7 +121,7 @@ def moments(portion: Portion, groups: list[Group], datagrams: np.ndarray, counts
         if each.stream.key.version == IPFIX and each.stream.boot_us is not None:
             uptime_ms[at:past] = (export_us[at:past] - each.stream.boot_us) // 1_000
         at = past
-    return Moments(np.repeat(export_us, counts), np.repeat(uptime_ms, counts))
+    return Moments(export_us, uptime_ms, counts)
 
 
 def held_portion(stream: Stream, set_id: int, held: Sequence[HeldSet]) -> Portion:

@@ -14,7 +14,7 @@ import numpy as np
 from weighbridge.metering.flows.block import UNKNOWN_SAMPLER, UNRATED
 from weighbridge.sources.netflow.elements import CHOICES
 from weighbridge.sources.netflow.flows import rates_told, read_number
-from weighbridge.sources.netflow.streams import MAX_RATES, PORT, SAMPLER, WHOLE
+from weighbridge.sources.netflow.streams import PORT, SAMPLER, WHOLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,14 +55,7 @@ class News:
         """The stream knows it; how many rates there was no room for."""
         if self.boot_us is not None:
             stream.boot_us = self.boot_us
-        refused = 0
-        for (kind, number), rate in self.rates.items():
-            table = stream.rates.setdefault(kind, {})
-            if number in table or len(table) < MAX_RATES:
-                table[number] = rate
-            else:
-                refused += 1
-        return refused
+        return sum(not stream.rate(kind, number, rate) for (kind, number), rate in self.rates.items())
 
 
 def _keys(records: np.ndarray, names: frozenset[str]) -> list[tuple[str, int]]:

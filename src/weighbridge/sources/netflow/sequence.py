@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from weighbridge.sources.netflow.streams import Stream
 
 NUMBERS: Final = 2**32
@@ -20,23 +18,22 @@ CLOCK_STEP_MS: Final = 600_000
 """By how much an exporter's clock may be set while its uptime wraps."""
 
 
-def follow(stream: Stream, sequence: int, counted: Iterable[int]) -> tuple[str, int]:
+def follow(stream: Stream, sequence: int, steps: tuple[int, ...]) -> tuple[str, int]:
     """What a number says: ("", 0) all is well, ("lost", how many), ("out_of_order", 1) or ("restarts", 1).
 
-    `counted`: by how much this datagram may move the numbers. The first is what its version says; the others are how some
-    exporters have it, which count templates too, or count a datagram before they number it (softflowd 1.1.0's IPFIX).
+    `steps`: by how much this datagram may move the numbers. The first is what its version says. Exporters differ: softflowd
+    1.1.0 leaves records of options out, and numbers a datagram of IPFIX after it has counted it instead of before.
     """
+    if stream.expected is None:
+        _move(stream, sequence, steps)
+        return "", 0
+    ahead = (sequence - stream.expected) % NUMBERS
+    since_last = (ahead + stream.steps[0]) % NUMBERS
+    if since_last in stream.steps or since_last in steps:
+        _move(stream, sequence, steps)
+        return "", 0
     version = stream.key.version
-    expected, before = stream.expected, stream.counted
-    steps = tuple(counted)
-    if expected is None:
-        _move(stream, sequence, steps)
-        return "", 0
-    ahead = (sequence - expected) % NUMBERS
-    if ahead == 0 or (sequence - (expected - before)) % NUMBERS in steps:
-        _move(stream, sequence, steps)
-        return "", 0
-    if ahead <= MAX_GAP[version]:
+    if 0 < ahead <= MAX_GAP[version]:
         _move(stream, sequence, steps)
         return "lost", ahead
     if NUMBERS - ahead <= LATE[version]:
@@ -46,7 +43,7 @@ def follow(stream: Stream, sequence: int, counted: Iterable[int]) -> tuple[str, 
 
 
 def _move(stream: Stream, sequence: int, steps: tuple[int, ...]) -> None:
-    stream.counted = steps[0]
+    stream.steps = steps
     stream.expected = (sequence + steps[0]) % NUMBERS
 
 

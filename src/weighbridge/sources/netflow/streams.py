@@ -18,8 +18,11 @@ MAX_STREAMS: Final = 16_384
 """Domains remembered, of all exporters; beyond it the one goes that was heard of longest ago."""
 MAX_TEMPLATES: Final = 1_024
 """Templates of one domain: routers have up to some dozens."""
-MAX_TEMPLATE_BYTES: Final = 32 * 2**20
-"""Definitions of all domains together, some 200 bytes each; beyond it the domains go that were heard of longest ago."""
+MAX_BYTES: Final = 64 * 2**20
+"""What is remembered of all domains together; beyond it the domains go that were heard of longest ago."""
+TEMPLATE_BYTES: Final = 256
+RATE_BYTES: Final = 128
+"""What a template costs besides its definition, and what a rate costs."""
 MAX_RATES: Final = 4_096
 """Samplers and interfaces of one domain whose rate is remembered."""
 MAX_RATE: Final = 10**8
@@ -44,9 +47,10 @@ WHOLE: Final = "domain"
 class Stream:
     """A domain of an exporter.
 
-    `rates`: by kind (PORT, …) and number. `expected`: the next sequence number, None: unknown; `counted`: by how much the
-    last datagram moved it. `uptime_ms` (-1: never told) and `export_us`: what the last datagram said. `doubted`: templates
-    that stood before the exporter (or this collector) restarted and were not told again since.
+    `rates`: by kind (PORT, …) and number. `expected`: the next sequence number, None: unknown; `steps`: by how much the last
+    datagram may have moved it. `uptime_ms` (-1: never told) and `export_us`: what the last datagram said. `doubted`:
+    templates that stood before the exporter (or this collector) restarted and were not told again since. `bytes`: what
+    templates and rates cost, `weighed`: how much of it Streams knows of.
     """
 
     key: Key
@@ -54,11 +58,12 @@ class Stream:
     rates: dict[str, dict[int, int]] = field(default_factory=dict)
     boot_us: int | None = None
     expected: int | None = None
-    counted: int = 0
+    steps: tuple[int, ...] = (0,)
     uptime_ms: int = -1
     export_us: int = 0
     doubted: set[int] = field(default_factory=set)
-    template_bytes: int = 0
+    bytes: int = 0
+    weighed: int = 0
 
     def define(self, template_id: int, template: Template) -> bool:
         """The template stands; whether there was room for it."""
@@ -67,14 +72,24 @@ class Stream:
             return False
         self.forget(template_id)
         self.templates[template_id] = template
-        self.template_bytes += len(template.definition)
+        self.bytes += len(template.definition) + TEMPLATE_BYTES
         return True
 
     def forget(self, template_id: int) -> None:
         """The template is gone, if there was one."""
         old = self.templates.pop(template_id, None)
-        self.template_bytes -= 0 if old is None else len(old.definition)
+        self.bytes -= 0 if old is None else len(old.definition) + TEMPLATE_BYTES
         self.doubted.discard(template_id)
+
+    def rate(self, kind: str, number: int, rate: int) -> bool:
+        """The rate stands; whether there was room for it."""
+        table = self.rates.setdefault(kind, {})
+        if number not in table:
+            if len(table) >= MAX_RATES:
+                return False
+            self.bytes += RATE_BYTES
+        table[number] = rate
+        return True
 
     def doubt(self) -> None:
         """All its templates may mean something else by now."""
@@ -82,10 +97,11 @@ class Stream:
 
 
 class Streams:
-    """All streams, the one heard of longest ago first; bounded in number and in bytes of templates."""
+    """All streams, the one heard of longest ago first; bounded in number and in bytes."""
 
     def __init__(self) -> None:
         self._streams: OrderedDict[Key, Stream] = OrderedDict()
+        self._bytes = 0
 
     def heard_of(self, key: Key) -> Stream:
         """The stream, remembered from now on."""
@@ -93,16 +109,22 @@ class Streams:
         if stream is None:
             stream = self._streams[key] = Stream(key)
             if len(self._streams) > MAX_STREAMS:
-                self._streams.popitem(last=False)
+                self._forget_oldest()
         else:
             self._streams.move_to_end(key)
         return stream
 
-    def shrink(self) -> None:
-        """No more is remembered than the bounds allow. Walks all streams: to be called where templates came in."""
-        held = sum(stream.template_bytes for stream in self._streams.values())
-        while held > MAX_TEMPLATE_BYTES:
-            held -= self._streams.popitem(last=False)[1].template_bytes
+    def weigh(self, stream: Stream) -> None:
+        """No more is remembered than the bound allows, now that this stream has changed."""
+        if self._streams.get(stream.key) is not stream:
+            return  # it has gone itself
+        self._bytes += stream.bytes - stream.weighed
+        stream.weighed = stream.bytes
+        while self._bytes > MAX_BYTES:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        self._bytes -= self._streams.popitem(last=False)[1].weighed
 
     def __iter__(self) -> Iterator[Stream]:
         return iter(self._streams.values())

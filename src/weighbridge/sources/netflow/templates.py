@@ -14,7 +14,7 @@ from weighbridge.sources.netflow.elements import SCOPE
 from weighbridge.sources.netflow.layout import Field, Layout, make_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 V9: Final = 9
 IPFIX: Final = 10
@@ -26,7 +26,7 @@ FIRST_DATA_SET: Final = 256
 MAX_FIELDS: Final = 512
 """Fields of one template: probes that export all that they know have about a hundred."""
 LAYOUTS_KEPT: Final = 1_024
-"""Compiled layouts remembered, by their fields: exporters of one make and version share theirs."""
+"""Compiled layouts remembered, by their definition: exporters of one make and version share theirs."""
 
 _PAIR = Struct(">HH")
 _THREE = Struct(">HHH")
@@ -37,21 +37,31 @@ _ENTERPRISE_BIT: Final = 0x8000
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """What the records of one data set are made of. `definition`: its fields as they were sent; equal ones are the same."""
+    """What the records of one data set are made of, as it was sent: its kind (see _KIND), then its fields."""
 
-    fields: tuple[Field, ...]
-    is_options: bool
     definition: bytes
+
+    @property
+    def is_options(self) -> bool:
+        """Whether its records tell of the exporter, not of flows."""
+        return bool(self.definition[1])
 
     @property
     def layout(self) -> Layout:
         """How its records are read."""
-        return _layout(self.fields)
+        return _layout(self.definition)
 
 
 @lru_cache(LAYOUTS_KEPT)
-def _layout(fields: tuple[Field, ...]) -> Layout:
-    return make_layout(fields)
+def _layout(definition: bytes) -> Layout:
+    version, _, scopes, count = _KIND.unpack_from(definition)
+    fields, _ = _read_fields(version, scopes, count, definition, _KIND.size)
+    return make_layout(fields or ())
+
+
+def make_template(*fields: tuple[int, int]) -> Template:
+    """One of flows, of elements and their lengths, that no exporter needs to send."""
+    return Template(_KIND.pack(V9, False, 0, len(fields)) + b"".join(_PAIR.pack(*field) for field in fields))  # noqa: FBT003  packed
 
 
 class Defined(NamedTuple):
@@ -92,26 +102,26 @@ def read_templates(version: int, set_id: int, data: bytes) -> Iterator[Defined |
             yield Fault("truncated_templates")
             return
         definition = _KIND.pack(version, is_options, scopes, count) + data[start:at]
-        yield _defined(template_id, Template(fields, is_options, definition), count)
+        yield _defined(template_id, fields, count, definition)
 
 
 def template_of(definition: bytes) -> Template:
     """The template that was kept by its definition. ValueError: it is none."""
     if len(definition) < _KIND.size:
         raise ValueError("the definition of a template is cut off")
-    version, is_options, scopes, count = _KIND.unpack_from(definition)
+    version, _, scopes, count = _KIND.unpack_from(definition)
     fields, end = _read_fields(version, scopes, count, definition, _KIND.size)
     if not fields or end != len(definition) or count > MAX_FIELDS:
         raise ValueError("the definition of a template is damaged")
-    return Template(fields, bool(is_options), definition)
+    return Template(definition)
 
 
-def _defined(template_id: int, template: Template, count: int) -> Defined | Fault:
+def _defined(template_id: int, fields: Sequence[Field], count: int, definition: bytes) -> Defined | Fault:
     if count > MAX_FIELDS:
         return Fault("too_many_fields")
-    if not any(field.length for field in template.fields):
+    if not any(field.length for field in fields):
         return Fault("empty_templates")  # records of no bytes: a set would hold endless many
-    return Defined(template_id, template)
+    return Defined(template_id, Template(definition))
 
 
 def _read_fields(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from weighbridge.storage.catalog.changes import Draft
 
 _KIND_OF = {"server": Kind.SERVER, "vpn_instance": Kind.VPN, "peer": Kind.PEER}
+_NOUNS = {Kind.SERVER: "server", Kind.VPN: "VPN instance", Kind.PEER: "peer"}
 Name = tuple[str, object]
 """A field of attributions and one thing in it: what only one at a time may be known by."""
 
@@ -130,14 +131,10 @@ def _tell(draft: Draft, name: Name, claim: _Claim, other: str | int, stretch: St
         "vlans": lambda: f"VLAN {value}",
         "interfaces": lambda: " of ".join(repr(part) for part in reversed(value)),  # type: ignore[call-overload]
     }[field]()
-    until = "" if stretch.until_s == END_S else f" until {rfc3339(stretch.until_s)}"
-    noun = {"vpn_instance": "VPN instance"}.get(_word(stretch), _word(stretch))
+    until = "on" if stretch.until_s == END_S else f"until {rfc3339(stretch.until_s)}"
+    noun = _NOUNS[stretch.kind]
     draft.faults.clash(
         join(draft.places.get((claim.kind, claim.key), ""), field),
-        f"{shown} is what the {noun} {other!r} is known by from {rfc3339(stretch.from_s)} on{until}: "
+        f"{shown} is what the {noun} {other!r} is known by from {rfc3339(stretch.from_s)} {until}: "
         "end that first, or tell them apart by their exporters",
     )
-
-
-def _word(stretch: Stretch) -> str:
-    return next(kind for kind, found in _KIND_OF.items() if found is stretch.kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from contextlib import suppress
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from weighbridge.model import Port
@@ -36,11 +37,16 @@ MAX_VLANS = 4_094
 MAX_INTERFACES = 1_000
 """Ports that a thing's traffic is the sum of: far above any bond."""
 
-_PREFIX = re.compile(r"[0-9A-Fa-f:.]{2,45}(?:/[0-9]{1,3})?")
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{2,45}")
+_LENGTH = re.compile(r"[0-9]{1,3}")
 _MAC_PAIRS = re.compile(r"[0-9a-f]{1,2}(?:([:-])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2}){4}")
 _MAC_WHOLE = re.compile(r"[0-9a-f]{12}|[0-9a-f]{4}\.[0-9a-f]{4}\.[0-9a-f]{4}")
 _MAPPED_BITS = 96
-_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+_MAPPED = 0xFFFF << 32  # ::ffff:0:0
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Prefix = tuple[int, int, int, str]
+"""Version, number and length, which are also the order of prefixes, and the text that is kept."""
 
 
 def read_address(value: object) -> str:
@@ -64,30 +70,39 @@ def read_prefix(value: object) -> str:
 
     WrongValueError: the value is no such thing, or has bits behind its length; it says what would be right.
     """
+    return _prefix(value)[-1]
+
+
+def _prefix(value: object) -> _Prefix:
     text = read_text(value)
     address, length = _interface(text, "an address or prefix such as 192.0.2.10, 192.0.2.16/28 or 2001:db8::/64")
-    network = ipaddress.ip_network((address, length), strict=False)
-    if network.network_address != address:
-        msg = f"{show(text)} has bits set behind its length: write {network} for the network, {address} for the address"
+    number, behind = int(address), (1 << address.max_prefixlen - length) - 1
+    if number & behind:
+        network = type(address)(number & ~behind)
+        msg = (
+            f"{show(text)} has bits set behind its length: write {network}/{length} for the network, "
+            f"{address} for the address"
+        )
         raise WrongValueError(msg)
-    if isinstance(network, ipaddress.IPv6Network) and network.supernet_of(_MAPPED):
-        msg = f"{show(text)} takes in IPv4 as well ({_MAPPED}): write 2000::/3 for all of IPv6, 0.0.0.0/0 for all of IPv4"
+    if address.version == 6 and length <= _MAPPED_BITS and number == _MAPPED & ~behind:  # noqa: PLR2004  a version
+        msg = f"{show(text)} takes in IPv4 as well (::ffff:0:0/96): write 2000::/3 for all of IPv6, 0.0.0.0/0 for all of IPv4"
         raise WrongValueError(msg)
-    return str(network)
+    return address.version, number, length, f"{address}/{length}"
 
 
-def _interface(text: str, wanted: str) -> tuple[ipaddress.IPv4Address | ipaddress.IPv6Address, int]:
+def _interface(text: str, wanted: str) -> tuple[Address, int]:
     """Address and length, IPv4 where it is mapped into IPv6. WrongValueError: the text is not what is wanted."""
-    found = None
-    if _PREFIX.fullmatch(text):
+    written, slash, length = text.partition("/")
+    address = None
+    if _ADDRESS.fullmatch(written) and (not slash or _LENGTH.fullmatch(length)):
         with suppress(ValueError):
-            found = ipaddress.ip_interface(text)
-    if found is None:
+            address = ipaddress.ip_address(written)
+    bits = 0 if address is None else int(length) if slash else address.max_prefixlen
+    if address is None or bits > address.max_prefixlen:
         msg = f"must be {wanted}, not {show(text)}"
         raise WrongValueError(msg)
-    address, length = found.ip, found.network.prefixlen
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped, length - _MAPPED_BITS) if mapped is not None and length >= _MAPPED_BITS else (address, length)
+    return (mapped, bits - _MAPPED_BITS) if mapped is not None and bits >= _MAPPED_BITS else (address, bits)
 
 
 def read_mac(value: object) -> str:
@@ -111,14 +126,10 @@ def read_mac(value: object) -> str:
     return ":".join(digits[place:place + 2] for place in range(0, len(digits), 2))
 
 
-def order_prefix(prefix: str) -> tuple[int, int, int]:
-    """IPv4 before IPv6, then as numbers, the wider network first."""
-    network = ipaddress.ip_network(prefix)
-    return network.version, int(network.network_address), network.prefixlen
-
-
-def _listing(read: Callable[[object], Any], most: int, what: str, order: Callable[[Any], Any] | None = None) -> Parser:
-    """A parser of a list in which order and repetition mean nothing: each once, in one order."""
+def _listing(
+    read: Callable[[object], Any], most: int, what: str, keep: Callable[[Any], Any] = lambda found: found
+) -> Parser:
+    """A parser of a list in which order and repetition mean nothing: each once, in the order of what is read."""
 
     def parse(value: object, where: str, faults: Faults) -> Value:
         items = read_list(value, where, faults)
@@ -127,12 +138,12 @@ def _listing(read: Callable[[object], Any], most: int, what: str, order: Callabl
             return BAD
         one = scalar(read)
         found = {one(item, place, faults) for item, place in items}
-        return BAD if BAD in found or not isinstance(value, list) else tuple(sorted(found, key=order))
+        return BAD if BAD in found or not isinstance(value, list) else tuple(keep(each) for each in sorted(found))
 
     return parse
 
 
-parse_prefixes = _listing(read_prefix, MAX_ADDRESSES, "addresses", order_prefix)
+parse_prefixes = _listing(_prefix, MAX_ADDRESSES, "addresses", itemgetter(-1))
 parse_macs = _listing(read_mac, MAX_MACS, "MACs")
 parse_vlans = _listing(integer(1, MAX_VLANS), MAX_VLANS, "VLANs")
 

@@ -16,7 +16,8 @@ from weighbridge.collected import FLOW_SUM, Fate, FlowFlag, FlowSums
 from weighbridge.domain.errors import BusyError, ConflictError, OutOfRangeError, StorageError
 from weighbridge.measurement import MEASUREMENT, UNKNOWN
 from weighbridge.metering.flows import desk as module
-from weighbridge.metering.flows.limits import MAX_AMOUNT
+from weighbridge.metering.flows.limits import MAX_AMOUNT, ROWS_AT_ONCE
+from weighbridge.metering.flows.tally import RECORDS_AT_ONCE, ROWS_HELD
 from weighbridge.metering.subjects import Sender
 from weighbridge.model import Attribution, Placement
 
@@ -255,6 +256,10 @@ def refuse_busy() -> None:
     raise BusyError("too much waits")
 
 
+def test_all_that_a_tally_holds_is_taken_at_once():
+    assert ROWS_HELD + 27 * RECORDS_AT_ONCE * 2 <= ROWS_AT_ONCE  # what it held, and the last records, cut at slots
+
+
 def test_too_many_rows_are_refused_whole(network, monkeypatch):
     monkeypatch.setattr(module, "ROWS_AT_ONCE", 3)
     rows = [flow("192.0.2.10", number) for number in range(4)]
@@ -286,7 +291,7 @@ RATES = {"192.0.2.1": 100, "192.0.2.2": None, "192.0.2.3": None}
 BATCHES = st.lists(st.tuples(st.sampled_from(sorted(RATES)), st.lists(ROWS, max_size=12)), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(BATCHES)
 def test_attributed_elsewhere_beside_unattributed_and_refused_are_what_came(batches):
     """Bytes that came, multiplied where that is due, are in exactly one account, and those attributed are in the usage."""

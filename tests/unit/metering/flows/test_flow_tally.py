@@ -201,6 +201,31 @@ def test_lonely_rows_are_bounded_and_nothing_known_is_folded(monkeypatch):
     assert made.counts["192.0.2.99", "rows_folded"] > 300
 
 
+def test_equally_small_rows_are_folded_too_and_seldom(monkeypatch):
+    monkeypatch.setattr(tally_module, "LONELY_ROWS", 64)
+    made = tally()
+    folds = []
+    fold = made._fold_places
+    monkeypatch.setattr(made, "_fold_places", lambda numbers: folds.append(numbers) or fold(numbers))
+    for first in range(0, 3200, 4):
+        made.add([block(*((0x08000000 + first + at, FARTHER, 40, 1) for at in range(4)))])
+        assert len(made) <= 64 + 4 + 2
+    lonely = as_sums(made.take())
+    assert [sum(column) for column in zip(*lonely.values(), strict=True)] == [128_000, 128_000, 6400, 6400]
+    assert len(folds) <= 3200 // 28
+
+
+def test_columns_of_other_kinds_are_taken_as_whole_numbers():
+    records = block((OWN, FAR, 1, 1))
+    largest = MAX_AMOUNT - 2  # as a float of 64 bits, twice this were another number
+    others = FlowBlock(
+        "a", 4, NOW_US, records.src.astype(">u4"), records.dst.astype(np.int64), np.array([largest], np.uint64),
+        np.array([3], np.uint8), np.array([NOW_US], np.uint64), np.array([NOW_US], ">i8"), np.array([1], np.uint32))
+    found, _ = added(others, FlowBlock(
+        "a", 4, NOW_US, records.src, records.dst, np.array([largest]), np.array([3]), rate=np.array([1], np.uint64)))
+    assert found == {(0, OWN, 0): [0, 2 * largest, 6, 2]}
+
+
 def test_blind_rows_are_never_folded(monkeypatch):
     monkeypatch.setattr(tally_module, "LONELY_ROWS", 8)
     made = tally(None)

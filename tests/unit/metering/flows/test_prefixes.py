@@ -47,7 +47,7 @@ def is_mapped(address):
 @settings(max_examples=200, deadline=None)
 @given(
     st.lists(networks(32) | networks(128), max_size=12, unique=True), st.lists(near(32)), st.lists(near(128)),
-    st.sampled_from([(prefixes_module.TABLE_ENTRIES, prefixes_module.STEP_ENTRIES), (0, 0), (256, 0), (1100, 300), (2**20, 0)]),
+    st.sampled_from([(prefixes_module.TABLE_ENTRIES, prefixes_module.STEP_ENTRIES), (0, 0), (256, 0), (1100, 99)]),
 )
 def test_the_longest_prefix_is_the_standard_librarys(drawn, fours, sixes, entries):
     # Those that lie in the mapped range are IPv4 prefixes, which the standard library does not say of them.

@@ -309,6 +309,18 @@ def test_no_two_are_known_by_the_same(
     assert catalog.view().peers[second.parent or "", "bob"].attributions == ()
 
 
+@pytest.mark.parametrize(("fields", "where"), [({"addresses": [A]}, "addresses"), ({"exporter": "edge-9"}, "exporter")])
+def test_a_new_thing_is_compared_too(
+    catalog: SqlCatalog, who: Callable[..., Principal], fields: dict[str, Any], where: str
+) -> None:
+    first, _ = two(catalog, who())
+    first.declare(addresses=[A])
+    with pytest.raises((ConflictError, InvalidDocumentError)) as error:
+        catalog.create_object("server", {"hostname": "n", "region": "brazil", "project": "proj_2", **fields}, who())
+    assert error.value.where == where
+    assert set(catalog.view().servers) == {"sv_1", "sv_b"}
+
+
 ENDED: list[Step] = [(NOW, {"addresses": [A]}), (NOW + 600, {"addresses": []})]
 TIMES: list[tuple[str, list[Step], Step, bool]] = [
     ("after the other's end", ENDED, (NOW + 600, {"addresses": [A]}), True),
@@ -340,7 +352,7 @@ def test_what_was_deleted_keeps_what_it_had_until_then(
     first.declare(NOW, addresses=[A])
     clock.advance(700)
     first.delete()
-    with pytest.raises(ConflictError, match=f"from {rfc3339(NOW)} on until {rfc3339(NOW + 600)}"):
+    with pytest.raises(ConflictError, match=f"from {rfc3339(NOW)} until {rfc3339(NOW + 600)}"):
         second.declare(NOW + 300, addresses=[A])
     assert second.declare(addresses=[A]) == (at(NOW + 600, A),)
     with pytest.raises(ConflictError, match="the peer 'e290"):
