@@ -12,6 +12,7 @@ import pytest
 
 from weighbridge import asgi, wsgi
 from weighbridge.app.config import SETTINGS, load
+from weighbridge.app.source_settings import read_sources, reader_of
 from weighbridge.cli import failures
 from weighbridge.cli.main import COMMANDS
 from weighbridge.cli.reference import PAGES, commands, rewritten
@@ -82,6 +83,19 @@ def test_the_examples_of_logs_in_the_settings_are_right() -> None:
     for written in examples:
         for table in tomllib.loads(written)["sources"]["log"]:
             LogReader(read_settings(table)).close()
+
+
+@pytest.mark.parametrize("source", ["openvpn", "wireguard"])
+def test_the_pages_on_tunnels_say_their_settings_and_words(source: str) -> None:
+    text = (DOCS / f"{source}.md").read_text("utf-8")
+    for written in re.findall(r"```toml\n(.*?)```", text, re.DOTALL):
+        assert read_sources(tomllib.loads(written)["sources"], DOCS, "weighbridge.toml")[1] == []
+    assert [field for field in reader_of(source).__struct_fields__ if f"`{field}`" not in text] == []
+    sources = DOCS.parent / "src/weighbridge/sources"
+    code = "".join(path.read_text("utf-8") for path in [sources / "polled.py", *(sources / source).glob("*.py")])
+    words = re.findall(r"`([a-z_0-9]+)`", text.partition("what=…}")[2].partition("Trouble is logged")[0])
+    assert len(words) > 5
+    assert [word for word in words if f'"{word}"' not in code and word != "metrics"] == []
 
 
 @pytest.mark.parametrize("reason", RejectReason)
