@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -141,26 +142,33 @@ class Site:
     def names(self) -> list[str]:
         return sorted(name for name, _, _ in self.sessions().values())
 
-    def connect(self, name: str, device: str) -> None:
-        """A client of this name is connected; it may be told from others of its name by its device."""
-        wanted = sorted([*self.names(), PEERS.get(name, name)])
-        self.clients[device] = self.hosts.start(
-            self.hosts.client, "openvpn", *CLIENT, "--dev", self._link(device),
-            "--cert", f"{name}.crt", "--key", f"{name}.key")
+    def connect(self, **devices: str) -> None:
+        """Clients are connected, each with the certificate of that name; those of one name are told apart by their devices."""
+        wanted = sorted([*self.names(), *(PEERS.get(name, name) for name in devices.values())])
+        for device, name in devices.items():
+            self.clients[device] = self.hosts.start(
+                self.hosts.client, "openvpn", *CLIENT, "--dev", self._link(device),
+                "--cert", f"{name}.crt", "--key", f"{name}.key")
         until(lambda: self.names() == wanted)
-        until(lambda: "10.8.0." in self.hosts.client.ip("-o", "addr", "show", self._link(device)))
+        for device in devices:
+            until(partial(self._is_up, self._link(device)))
 
-    def disconnect(self, device: str) -> None:
+    def _is_up(self, link: str) -> bool:
+        return "10.8.0." in self.hosts.client.ip("-o", "addr", "show", link)
+
+    def disconnect(self, device: str, other: str) -> None:
         """The session is over, seconds after its client has taken its leave; its last totals are written down.
 
-        They stand still before the server lets go of them, so that every collector sees them.
+        They stand still before the server lets go of them, so that every collector sees them. Another client talks
+        meanwhile: a server that has nothing to do and is not asked sleeps for ten seconds.
         """
         before = self.sessions()
         end(self.clients.pop(device))
         last = before
         while (now := self.sessions()).keys() == before.keys():
             last = now
-            time.sleep(0.05)
+            self.talk(other, 1, 100)
+            time.sleep(0.1)
         (gone,) = before.keys() - now.keys()
         self.write_down(last[gone])
 
@@ -209,11 +217,9 @@ def site(tmp_path) -> Iterator[Site]:
 
 
 def test_every_byte_of_each_session_is_billed_through_reconnects_and_restarts(site):
-    site.connect("alice", "a")
+    site.connect(a="alice", b="bob", j="john")
     site.talk("a", 300, 1000)
-    site.connect("bob", "b")
     site.talk("b", 100, 500)
-    site.connect("john", "j")
     site.talk("j", 50, 700)
     weighed = site.weigh()
     assert weighed["alice"][0] > 300 * 1000
@@ -221,9 +227,8 @@ def test_every_byte_of_each_session_is_billed_through_reconnects_and_restarts(si
     assert weighed["john"][0] > 50 * 700
 
     # Alice reconnects, and then has two sessions at once.
-    site.disconnect("a")
-    site.connect("alice", "a")
-    site.connect("alice", "c")
+    site.disconnect("a", "b")
+    site.connect(a="alice", c="alice")
     site.talk("a", 200, 900)
     site.talk("c", 100, 1100)
     site.weigh()
@@ -232,17 +237,17 @@ def test_every_byte_of_each_session_is_billed_through_reconnects_and_restarts(si
     seen = next(session for session in site.sessions().values() if session[0] == "bob")
     site.server.kill()
     told = Counter(site.ended)
-    site.disconnect("b")
+    site.disconnect("b", "a")
     site.ended = told
     site.write_down(seen)
-    site.connect("bob", "b")
+    site.connect(b="bob")
     site.talk("b", 400, 1000)
     inside(site.hosts.server, site.server.start)
     site.weigh()
 
     # OpenVPN's server begins anew, with other sessions of the same numbers.
     site.restart()
-    site.connect("alice", "a")
+    site.connect(a="alice")
     site.talk("a", 500, 1200)
     weighed = site.weigh()
     assert weighed["alice"][0] > 300 * 1000 + 200 * 900 + 100 * 1100 + 500 * 1200
