@@ -178,7 +178,7 @@ def portions(collected: Collected) -> list[Collected]:
 def _complaint(body: bytes, error: msgspec.ValidationError) -> str:
     try:
         version = _head.decode(body).version
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # it reads on behind the place where the whole was found to be wrong
         version = 0
     if version > VERSION:
         return f"version {version} of the body is not known here: this server is older than the agent; update it"

@@ -8,6 +8,7 @@ import time
 
 import msgspec
 import pytest
+import structlog
 
 from support.netflow import (
     EXPORT_S,
@@ -98,7 +99,7 @@ SOUND = [1, [["192.0.2.1", 9, 0, None, {256: b"\x09\0\0\0\0\x01\0\x01\0\4"}, {"s
     ((), b"no msgpack"), ((), b""), ((1, 0, 1), 5), ((1, 0, 4), {255: b""}), ((1, 0, 4), {256: b"\x09\0\0\0\0\x02\0\1\0\4"}),
     ((1, 0, 5), {"colour": {1: 1}}), ((1, 0, 5), {"sampler": {1: 0}}), ((2,), {"a": {"b": "c"}}),
 ])
-def test_a_file_that_is_damaged_is_passed_over_and_told(tmp_path, capsys, place, value):
+def test_a_file_that_is_damaged_is_passed_over_and_told(tmp_path, place, value):
     path = tmp_path / "templates.msgpack"
     written = [SOUND[0], [list(SOUND[1][0])], SOUND[2]]
     path.write_bytes(msgspec.msgpack.encode(written))
@@ -109,19 +110,21 @@ def test_a_file_that_is_damaged_is_passed_over_and_told(tmp_path, capsys, place,
             inner = inner[step]
         inner[place[-1]] = value
     path.write_bytes(msgspec.msgpack.encode(written) if place else value)
-    decoder = KeptDecoder(path)
+    with structlog.testing.capture_logs() as told:
+        decoder = KeptDecoder(path)
     assert list(decoder._decoder.streams) == []
-    assert "templates_not_read" in capsys.readouterr().out
+    assert [each["event"] for each in told] == ["templates_not_read"]
     decoder.decode(block([message(V9, templates(V9, (256, PLAIN)))]))
     decoder.save()
     assert len(list(KeptDecoder(path)._decoder.streams)) == 1
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_and_nothing_else(tmp_path, capsys):
+def test_a_folder_that_cannot_be_written_to_is_told_and_nothing_else(tmp_path):
     decoder = KeptDecoder(tmp_path / "gone" / "templates.msgpack")
     decoder.decode(block([message(V9, templates(V9, (256, PLAIN)))]))
-    decoder.save()
-    assert "templates_not_kept" in capsys.readouterr().out
+    with structlog.testing.capture_logs() as told:
+        decoder.save()
+    assert [each["event"] for each in told] == ["templates_not_kept"]
 
 
 def test_tables_that_contradict_each_other_are_refused(tmp_path):

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import structlog
 
 from support import sflow
 from weighbridge.app.clock import SystemClock
@@ -135,13 +136,13 @@ def test_a_slow_sink_stops_nobody_from_receiving(tmp_path, monkeypatch):
     assert sink.sums() == (0, 1000 * 1000)
 
 
-def test_what_the_sink_refuses_until_the_end_is_told(tmp_path, monkeypatch, capsys):
+def test_what_the_sink_refuses_until_the_end_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(flows, "LAST_TRY_S", 0.1)
     sink = Sink([BusyError("full")] * 100)
-    with Running(tmp_path, sink, KNOWN) as running:
+    with structlog.testing.capture_logs() as told, Running(tmp_path, sink, KNOWN) as running:
         running.send(*samples(5))
     assert sink.taken == []
-    assert "flows_lost" in capsys.readouterr().out
+    assert "flows_lost" in [each["event"] for each in told]
 
 
 def test_networks_of_the_settings_are_kept_beside_what_is_known(tmp_path):

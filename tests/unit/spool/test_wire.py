@@ -134,7 +134,10 @@ def test_other_bodies_are_refused_with_the_place(body, told):
     assert told in str(caught.value)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"version":1', b'{"source":"\xff"}'])
+DEEP = b'{"colour":' + b"[" * 100_000  # wrong at its first field, and too deep behind it
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 100_000, b'{"version":1', b'{"source":"\xff"}', DEEP])
 def test_what_is_no_json_is_refused(body):
     with pytest.raises(UnreadableError):
         decode(body)
