@@ -27,10 +27,10 @@ PYTHON = BIN / ("python.exe" if os.name == "nt" else "python")
 OLDEST = (3, 11)
 BY_MODULE = ("--dist", "loadscope", "--no-loadscope-reorder")
 """Tests of a module share what they set up; in the order of the folders the longest begin first."""
-HANDED_OVER = {
+HANDED_OVER = {  # tests in four processes, also on two cores: half of their time they wait for others
     "serve": ("base", "weighbridge", "serve"),
     "run": ("base", "weighbridge"),
-    "test": ("dev", "pytest", "--numprocesses", "auto", "--maxprocesses", "4", *BY_MODULE),
+    "test": ("dev", "pytest", "--numprocesses", "4", *BY_MODULE),
     "bench": ("dev", "bench"),
 }
 
