@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 PREFIXES = (1, 100, 10_000)
-RATE = 20_000
-"""Datagrams a second at which CPU is measured: some half a core."""
-RATES = (20_000, 30_000, 40_000, 60_000, 80_000, 100_000, 125_000, 150_000, 200_000, 250_000, 300_000)
+RATE = 40_000
+"""Datagrams a second at which CPU is measured: a quarter of a core."""
+RATES = (60_000, 80_000, 100_000, 125_000, 150_000, 200_000, 250_000)
 RATE_S = 3.0
 """How long each rate is held."""
 SETTLE_S = 1.5
