@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from weighbridge.sources.snmp.settings import Secrets, SnmpSettings
 
-MISSING: Final = "SNMP needs gufo-snmp, which is not installed: pip install 'weighbridge[snmp]'"
+MISSING: Final = f"SNMP needs gufo-snmp, which is not installed: {sys.executable} -m pip install gufo-snmp"
 _REFUSED: Final = "connection refused"
 _PANIC: Final = "PanicException"
 

@@ -7,6 +7,7 @@ import hashlib
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -165,7 +166,7 @@ def run_tool(command: list[str], stop: Stop) -> tuple[bytes, str | None]:
         except OSError as error:
             raise UnreadError(
                 f"{command[0]} cannot be run ({error.strerror}): install wireguard-tools, or say with command where it is; "
-                "for interfaces of the kernel pip install 'weighbridge[wireguard]' does as well"
+                f"for interfaces of the kernel {sys.executable} -m pip install pyroute2 does as well"
             ) from error
         try:
             until_s = time.monotonic() + TIMEOUT_S
