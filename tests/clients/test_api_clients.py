@@ -117,7 +117,7 @@ class Away:
     its waits. A client of 1.x takes its next interval from the answer, of whatever status.
     """
 
-    ANSWER = Reply(503, headers={"retry-after": "4", "apitally-export-interval": "5"})
+    ANSWER = Reply(503, headers={"retry-after": "8", "apitally-export-interval": "5"})
 
     def __init__(self, scene: Scene) -> None:
         self._names = {secret: name for name, secret in scene.credentials.items()}

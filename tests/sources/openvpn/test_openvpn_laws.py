@@ -5,8 +5,10 @@ The referee is the server itself, which knows whose each byte is.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
+import weakref
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
@@ -35,6 +37,7 @@ class World:
     def __init__(self, *, is_asked: bool = False, version: int = 2) -> None:
         self.is_asked, self._version = is_asked, version
         self.folder = Path(tempfile.mkdtemp(prefix="weighbridge-openvpn-"))
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         self.clock = HandClock(NOON_US)
         self.sink = CountingSink()
         self.next = 1

@@ -264,7 +264,7 @@ def test_a_device_in_two_tables_is_refused(tmp_path):
 
 def test_a_missing_library_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "gufo.snmp", None)
-    with pytest.raises(InvalidInputError, match=r"pip install 'weighbridge\[snmp\]'"):
+    with pytest.raises(InvalidInputError, match=r"-m pip install gufo-snmp"):
         make(table("a", 1), folder=tmp_path)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import threading
+import weakref
 from base64 import b64encode
 from collections import Counter
 from contextlib import suppress
@@ -162,7 +164,10 @@ POLLS = st.just(("poll",))
 
 
 def world() -> World:
-    return World(Path(tempfile.mkdtemp(prefix="weighbridge-wireguard-")))
+    folder = Path(tempfile.mkdtemp(prefix="weighbridge-wireguard-"))
+    made = World(folder)
+    weakref.finalize(made, shutil.rmtree, folder, ignore_errors=True)
+    return made
 
 
 @settings(max_examples=100, deadline=None)

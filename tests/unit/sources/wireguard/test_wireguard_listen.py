@@ -99,7 +99,7 @@ def test_a_command_is_left_when_it_is_time_to_end(tmp_path):
 
 
 def test_a_command_that_is_not_there_says_what_to_install():
-    with pytest.raises(UnreadError, match=r"install wireguard-tools, or .* pip install 'weighbridge\[wireguard\]'"):
+    with pytest.raises(UnreadError, match=r"install wireguard-tools, or .* -m pip install pyroute2"):
         run_tool(["wb-no-such-command"], STOP)
 
 
