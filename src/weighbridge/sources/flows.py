@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from weighbridge.datagrams.block import Datagrams
     from weighbridge.metering.flows.block import FlowBlock
     from weighbridge.sources.collector import Surroundings
+    from weighbridge.sources.listening import Listening
 
 HAND_IN_EVERY_S: Final = 1.0
 """What came is in an answer two seconds later; kill -9 loses no more than this of what is sent without acknowledgement."""
@@ -66,15 +67,6 @@ class Decoder(Protocol):
 
     def keep(self) -> None:
         """Called about once a second and at the end: what is to outlast this process is on disk."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listening:
-    """Where datagrams come to, and which networks are the operator's own."""
-
-    listen: str
-    networks: tuple[str, ...] = ()
-    receive_buffer_bytes: int = 4 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ _FLOWS: dict[str, Any] = {
         "flags": _column({
             "type": "integer", "minimum": 0, "maximum": 255,
             "description": "1 scaled up from a sample, 2 no sampling rate told, 4 a sampler that nobody told of, 8 neither "
-            "end known to the collector, 16 of such a flow the source's row",
+            "end known to the collector, 16 of such a flow the source's row, 32 the collector knew of nobody",
         }),
         "bytes_in": _column(_AMOUNT),
         "bytes_out": _column(_AMOUNT),

@@ -83,15 +83,6 @@ def parse_net_dev(text: str) -> dict[str, tuple[int, int]]:
     return found
 
 
-def parse_boot_s(stat: str) -> int | None:
-    """When the machine booted, from /proc/stat, in epoch seconds."""
-    for line in stat.splitlines():
-        word, _, value = line.partition(" ")
-        if word == "btime" and value.strip().isdecimal():
-            return int(value)
-    return None
-
-
 def assign(
     interfaces: list[Interface], known: Mapping[str, Known], last: Look | None, now: Now
 ) -> tuple[list[Seen], dict[str, Known]]:

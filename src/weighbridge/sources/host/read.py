@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import xxhash
 
 from weighbridge.sources.host.choice import Link
-from weighbridge.sources.host.decode import Interface, Now, parse_boot_s, parse_net_dev
+from weighbridge.sources.host.decode import Interface, Now, parse_net_dev
+from weighbridge.sources.machine import parse_boot_s
 
 if TYPE_CHECKING:
     from pathlib import Path

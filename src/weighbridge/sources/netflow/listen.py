@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from weighbridge.domain.errors import InvalidInputError
-from weighbridge.sources.flows import FlowCollector, Listening
+from weighbridge.sources.flows import FlowCollector
 from weighbridge.sources.netflow.decode import Decoder
 from weighbridge.sources.netflow.kept import read_kept, write_kept
 
@@ -43,9 +43,8 @@ class NetflowCollector:
 
     def __init__(self, tables: tuple[NetflowSettings, ...], surroundings: Surroundings) -> None:
         """Templates that were kept are known again."""
-        listenings = [Listening(table.listen, table.networks, table.receive_buffer_bytes) for table in tables]
         self._decoder = KeptDecoder(surroundings.folder / _FILE, tables[0].egress)
-        self._flows = FlowCollector("netflow", listenings, self._decoder, surroundings)
+        self._flows = FlowCollector("netflow", tables, self._decoder, surroundings)
 
     def run(self, stop: Stop) -> None:
         """Collects until it is told to stop. OSError: an address cannot be bound. InvalidInputError: it is none."""

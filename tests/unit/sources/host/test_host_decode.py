@@ -9,7 +9,6 @@ from weighbridge.sources.host.decode import (
     Look,
     Now,
     assign,
-    parse_boot_s,
     parse_net_dev,
     without_left,
 )
@@ -32,11 +31,6 @@ def test_net_dev_is_read():
 @pytest.mark.parametrize("text", ["", "eth0: 1 2", "garbage", "eth0: x x x x x x x x x x"])
 def test_other_lines_are_passed_over(text):
     assert parse_net_dev(text) == {}
-
-
-def test_the_boot_is_read():
-    assert parse_boot_s("cpu 1 2\nbtime 1795251243\n") == 1795251243
-    assert parse_boot_s("cpu 1 2\n") is None
 
 
 BOOT_S = 5
