@@ -8,6 +8,8 @@ import socket
 import subprocess
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from typing import Self
 
 import pytest
@@ -21,12 +23,18 @@ NOBODY = ("192.0.2.200", "192.0.2.201")
 FRAME_BYTES = 18
 """What sFlow's frame lengths have more than IP's: 14 of Ethernet's head, 4 of its check sequence."""
 PACKETS = 24_000
+AT_ONCE, PACE_S = 10, 0.005
+"""Datagrams that are handed on together, and how long the relay rests then: some 2,000 a second."""
 TAIL = 60
 """Packets of nobody's at the end: pmacctd does not send the last few of a file."""
 
 
 class Relay:
-    """Hands each datagram on to several ports of loopback, so that all collectors read the same stream."""
+    """Hands each datagram on to several ports of loopback, so that all collectors read the same stream.
+
+    pmacctd reads a file as fast as it can, some 5 MB at once, which is more than a socket's buffer: what comes is kept here
+    at once, and handed on at a pace that every collector follows, also on a busy machine.
+    """
 
     def __init__(self, *ports: int) -> None:
         self._in = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -35,26 +43,33 @@ class Relay:
         self._in.settimeout(0.2)
         self.port = self._in.getsockname()[1]
         self._ports = ports
+        self._kept: deque[bytes] = deque()
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        self._threads = [threading.Thread(target=self._receive), threading.Thread(target=self._hand_on)]
 
-    def _run(self) -> None:
+    def _receive(self) -> None:
+        while not self._stop.is_set():
+            with suppress(TimeoutError):
+                self._kept.append(self._in.recv(65_535))
+
+    def _hand_on(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
             while not self._stop.is_set():
-                try:
-                    datagram = self._in.recv(65_535)
-                except TimeoutError:
-                    continue
-                for port in self._ports:
-                    out.sendto(datagram, ("127.0.0.1", port))
+                for _ in range(min(len(self._kept), AT_ONCE)):
+                    datagram = self._kept.popleft()
+                    for port in self._ports:
+                        out.sendto(datagram, ("127.0.0.1", port))
+                time.sleep(PACE_S)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         self._in.close()
 
 
